@@ -1,0 +1,84 @@
+# Everything here is quiet, incremental, and does the set-up it needs itself. `make help` lists the targets.
+.DEFAULT_GOAL := all
+MAKEFLAGS += --no-print-directory
+SHELL := /bin/bash
+
+PREFIX ?= /usr/local
+JOBS ?= $(shell nproc)
+# Most tests wait for something most of the time.
+TEST_JOBS ?= $(shell expr $(JOBS) + 2)
+FUZZ_SECONDS ?= 20
+DRILL_SECONDS ?= 1800
+# The tests start brokers, registries and bridges by the dozen; one that a starved machine failed is tried once more, and
+# the log says so. What is broken fails twice.
+CTEST_FLAGS ?= --repeat until-pass:2
+
+build_with = cmake --build --preset $(1) -j $(JOBS) $(if $(2),--target $(2)) -- --quiet
+
+.PHONY: all build setup demo test install bench fuzz lint format asan tsan image compose-test drill drill-bare clean help
+
+all: build ## the program (the default)
+
+build: build/release/build.ninja ## build/release/bin/propeller-proxy
+	@$(call build_with,release,propeller-proxy)
+
+setup: ## install what is missing from Debian's packages
+	@tools/setup.sh build test
+
+demo: build ## a WASM module travels from a registry through a broker to a device
+	@tools/setup.sh test
+	@python3 tools/demo/demo.py build/release/bin/propeller-proxy
+
+test: build/release/build.ninja ## all tests
+	@tools/setup.sh test
+	@$(call build_with,release)
+	@ctest --preset release -j $(TEST_JOBS) $(CTEST_FLAGS)
+
+install: build ## into PREFIX (/usr/local), below DESTDIR
+	@DESTDIR="$(DESTDIR)" cmake --install build/release --prefix "$(PREFIX)"
+
+bench: build/bench/build.ninja build ## speed and memory, next to what the same broker carries raw
+	@tools/setup.sh test
+	@$(call build_with,bench)
+	@bench/run
+
+fuzz: build/fuzz/build.ninja ## replay each corpus, then fuzz it for FUZZ_SECONDS
+	@$(call build_with,fuzz,fuzzers)
+	@tools/fuzz.sh build/fuzz $(FUZZ_SECONDS)
+
+lint: build/release/build.ninja ## format, layers, house rules, clang-tidy
+	@tools/lint.sh build/release
+
+format: ## put every C++ file into shape
+	@tools/setup.sh build
+	@git ls-files '*.cpp' '*.hpp' | xargs clang-format-19 -i
+
+asan tsan: %: build/%/build.ninja ## the tests under AddressSanitizer and UBSan, or ThreadSanitizer
+	@tools/setup.sh test
+	@$(call build_with,$@)
+	@ctest --preset $@ -j $(TEST_JOBS) $(CTEST_FLAGS)
+
+image: ## container image propeller-proxy:local, all from source
+	@tools/containers.sh image
+
+compose-test: build ## docker-compose.yml for real: registry, broker, bridge and device in containers
+	@tools/containers.sh compose-test build/release/bin/propeller-proxy
+
+drill: build ## long: transfers while broker and registry break, memory and files watched
+	@tools/setup.sh test
+	@python3 tools/drill.py build/release/bin/propeller-proxy --seconds $(DRILL_SECONDS)
+
+drill-bare: ## make test and make demo on a bare Debian 12 made with debootstrap
+	@tools/bare_debian.sh
+
+clean: ## remove build/
+	@rm -rf build
+
+help: ## this list
+	@sed -nE 's/^([a-z -]+):[^#]*## (.*)/\1\t\2/p' Makefile | sed -E 's/^asan tsan: .*\t/asan tsan\t/' | awk -F'\t' '{printf "  %-14s %s\n", $$1, $$2}'
+
+# A changed preset needs a new configuration; everything else CMake watches itself.
+build/%/build.ninja: CMakePresets.json
+	@tools/setup.sh build
+	@mkdir -p build && cmake --preset $* >build/$*.configure.log 2>&1 || { cat build/$*.configure.log; exit 1; }
+	@touch $@

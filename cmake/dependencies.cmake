@@ -1,0 +1,25 @@
+# Outside libraries: Debian 12's packages only (tools/setup.sh installs them), nothing is downloaded here.
+set(Boost_USE_STATIC_LIBS OFF)
+find_package(Threads REQUIRED)
+find_package(Boost 1.81 REQUIRED COMPONENTS program_options url)
+find_package(OpenSSL 3.0 REQUIRED)
+find_package(CURL 7.88 REQUIRED)
+find_package(LibArchive REQUIRED)
+find_package(nlohmann_json REQUIRED)
+find_package(spdlog REQUIRED)
+find_package(fmt REQUIRED)
+find_package(PahoMqttCpp REQUIRED)
+find_package(PkgConfig REQUIRED)
+pkg_check_modules(TOMLPLUSPLUS REQUIRED IMPORTED_TARGET tomlplusplus)
+pkg_check_modules(ZSTD REQUIRED IMPORTED_TARGET libzstd)
+if(PROPELLER_TESTS OR NOT DEFINED PROPELLER_TESTS)
+  find_package(GTest REQUIRED)
+  include(GoogleTest)
+endif()
+
+# Asio and Beast compiled once (src/async/asio_impl.cpp) instead of in every file that includes them.
+add_library(propeller_boost INTERFACE)
+target_link_libraries(propeller_boost INTERFACE Boost::headers OpenSSL::SSL OpenSSL::Crypto Threads::Threads)
+target_compile_definitions(propeller_boost INTERFACE BOOST_ASIO_SEPARATE_COMPILATION BOOST_ASIO_NO_DEPRECATED
+                           BOOST_BEAST_SEPARATE_COMPILATION BOOST_ASIO_DISABLE_BOOST_COROUTINE)
+target_include_directories(propeller_boost SYSTEM INTERFACE ${Boost_INCLUDE_DIRS})

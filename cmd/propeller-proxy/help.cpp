@@ -1,0 +1,206 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <iterator>
+
+#include "app/service.hpp"
+#include "command.hpp"
+#include "config/variables.hpp"
+
+namespace propeller::cmd {
+
+namespace {
+
+using config::Group;
+constexpr std::array kGroups{Group::identity, Group::broker, Group::registry, Group::transfers, Group::service};
+constexpr std::size_t kWidth = 100;
+
+constexpr std::string_view kWhatItIs =
+    "Streams WASM images from any OCI registry to devices over MQTT. Configured by environment variables; every "
+    "variable\n"
+    "except the secrets is a flag too, and a flag wins.";
+
+/// Breaks at blanks; the lines after the first begin with `indent` blanks.
+std::string wrap(std::string_view text, std::size_t indent) {
+  std::string out;
+  std::size_t column = indent;
+  while (!text.empty()) {
+    const auto blank = text.find(' ');
+    const auto word = text.substr(0, blank);
+    if (column > indent && column + 1 + word.size() > kWidth) {
+      out += "\n" + std::string(indent, ' ');
+      column = indent;
+    } else if (column > indent) {
+      out += ' ';
+      ++column;
+    }
+    out += word;
+    column += word.size();
+    text.remove_prefix(blank == std::string_view::npos ? text.size() : blank + 1);
+  }
+  return out;
+}
+
+std::string indented(std::string_view lines) {
+  std::string out;
+  while (!lines.empty()) {
+    const auto end = lines.find('\n');
+    fmt::format_to(std::back_inserter(out), "  {}\n", lines.substr(0, end));
+    lines.remove_prefix(end == std::string_view::npos ? lines.size() : end + 1);
+  }
+  return out;
+}
+
+std::string names_of(const config::Variable& variable, std::string_view separator) {
+  std::string out;
+  for (const auto name : variable.names())
+    fmt::format_to(std::back_inserter(out), "{}{}", out.empty() ? "" : separator, name);
+  return out;
+}
+
+/// The flags of a variable; LOG_LEVEL and PROXY_LOG_LEVEL share one.
+std::vector<std::string> flags_of(const config::Variable& variable) {
+  std::vector<std::string> flags;
+  if (variable.is_secret) return flags;
+  for (const auto name : variable.names()) {
+    auto flag = config::flag_of(name);
+    if (std::find(flags.begin(), flags.end(), flag) == flags.end()) flags.push_back(std::move(flag));
+  }
+  return flags;
+}
+
+std::string sentence_of(const config::Variable& variable) {
+  std::string out(variable.help);
+  if (!variable.default_text.empty()) fmt::format_to(std::back_inserter(out), " (default: {})", variable.default_text);
+  return out;
+}
+
+std::string environment_help() {
+  std::string out;
+  const auto to = std::back_inserter(out);
+  for (const auto group : kGroups) {
+    fmt::format_to(to, "\n{}:\n", title_of(group));
+    for (const auto& variable : config::variables()) {
+      if (variable.group != group) continue;
+      fmt::format_to(to, "  {}\n", names_of(variable, " | "));
+      const auto flags = flags_of(variable);
+      if (!flags.empty()) fmt::format_to(to, "      {} {}\n", fmt::join(flags, " | "), variable.placeholder);
+      fmt::format_to(to, "          {}\n", wrap(sentence_of(variable), 10));
+    }
+  }
+  return out;
+}
+
+/// Text for troff: backslashes and hyphens escaped, no line that begins with a dot or quote.
+std::string roff(std::string_view text) {
+  std::string out;
+  for (const char c : text) {
+    if (c == '\\') {
+      out += "\\e";
+    } else if (c == '-') {
+      out += "\\-";
+    } else if ((c == '.' || c == '\'') && (out.empty() || out.back() == '\n')) {
+      out += "\\&";
+      out += c;
+    } else {
+      out += c;
+    }
+  }
+  return out;
+}
+
+}  // namespace
+
+std::string help_text() {
+  std::string out = fmt::format("Usage: propeller-proxy [COMMAND] [FLAG...]\n\n{}\n\nCommands:\n", kWhatItIs);
+  const auto to = std::back_inserter(out);
+  for (const auto& command : commands()) fmt::format_to(to, "  {:<12} {}\n", command.name, command.summary);
+  fmt::format_to(to, "\nExamples:\n");
+  for (const auto& command : commands()) {
+    fmt::format_to(to, "  {}\n", command.examples.substr(0, command.examples.find('\n')));
+  }
+  fmt::format_to(to, "\nExit codes:\n{}", indented(command_named("run").exit_codes));
+  fmt::format_to(to, "\npropeller-proxy COMMAND --help tells more; propeller-proxy run --help lists every variable.\n");
+  return out;
+}
+
+std::string help_text(const Command& command) {
+  std::string out = fmt::format("Usage: propeller-proxy {}{}{}\n\n{}\n", command.name,
+                                command.synopsis.empty() ? "" : " ", command.synopsis, command.description);
+  const auto to = std::back_inserter(out);
+  if (!command.options.empty()) fmt::format_to(to, "\nFlags:\n");
+  for (const auto& option : command.options) {
+    fmt::format_to(to, "  {}{}{}\n          {}\n", option.flag, option.placeholder.empty() ? "" : " ",
+                   option.placeholder, wrap(option.help, 10));
+  }
+  fmt::format_to(to, "\nExamples:\n{}", indented(command.examples));
+  fmt::format_to(to, "\nExit codes:\n{}", indented(command.exit_codes));
+  if (command.takes_configuration) {
+    fmt::format_to(to,
+                   "\nEvery variable, and its flag, which wins. Of several names the first that is set is taken.\n{}",
+                   environment_help());
+  }
+  return out;
+}
+
+std::string environment_markdown() {
+  std::string out;
+  const auto to = std::back_inserter(out);
+  for (const auto group : kGroups) {
+    fmt::format_to(to, "| {} | default | |\n|---|---|---|\n", title_of(group));
+    for (const auto& variable : config::variables()) {
+      if (variable.group != group) continue;
+      std::string names;
+      for (const auto name : variable.names())
+        fmt::format_to(std::back_inserter(names), "{}`{}`", names.empty() ? "" : ", ", name);
+      std::string cells = fmt::format("{} | {} | {}", names, variable.default_text, variable.help);
+      fmt::format_to(to, "| {} |\n", cells);
+    }
+    out += '\n';
+  }
+  out.pop_back();
+  return out;
+}
+
+std::string manual_page() {
+  std::string out = fmt::format(".TH PROPELLER\\-PROXY 1 \"\" \"propeller\\-proxy {}\"\n", app::version());
+  const auto to = std::back_inserter(out);
+  fmt::format_to(
+      to, ".SH NAME\npropeller\\-proxy \\- stream WASM images from OCI registries to MQTT devices\n.SH SYNOPSIS\n");
+  for (const auto& command : commands()) {
+    fmt::format_to(to, ".B propeller\\-proxy {}\n{}\n.br\n", roff(command.name), roff(command.synopsis));
+  }
+  fmt::format_to(to, ".SH DESCRIPTION\n{}\n.SH COMMANDS\n", roff(kWhatItIs));
+  for (const auto& command : commands()) {
+    fmt::format_to(to, ".SS {}\n{}.\n.PP\n{}\n", roff(command.name), roff(command.summary), roff(command.description));
+    for (const auto& option : command.options) {
+      fmt::format_to(to, ".TP\n.BR {} \" {}\"\n{}.\n", roff(option.flag), roff(option.placeholder), roff(option.help));
+    }
+    fmt::format_to(to, ".PP\nExit codes:\n.nf\n{}.fi\n.PP\nExamples:\n.nf\n{}.fi\n", roff(indented(command.exit_codes)),
+                   roff(indented(command.examples)));
+  }
+  fmt::format_to(
+      to, ".SH ENVIRONMENT\nOf several names the first that is set is taken; an empty variable counts as not set.\n");
+  for (const auto group : kGroups) {
+    fmt::format_to(to, ".SS {}\n", title_of(group));
+    for (const auto& variable : config::variables()) {
+      if (variable.group != group) continue;
+      const auto flags = flags_of(variable);
+      fmt::format_to(to, ".TP\n.B {}\n{}.{}\n", roff(names_of(variable, " | ")), roff(sentence_of(variable)),
+                     flags.empty() ? ""
+                                   : fmt::format("\n.br\nFlag: {}",
+                                                 roff(fmt::format("{} {}", flags.front(), variable.placeholder))));
+    }
+  }
+  fmt::format_to(to,
+                 ".SH FILES\n.TP\n.I config.toml\nIds and key, in a section [proxy], where the variables are not set.\n"
+                 ".TP\n.I ~/.docker/config.json\nCredentials of registries.\n"
+                 ".TP\n.I /etc/propeller\\-proxy/env\nVariables of the systemd service.\n"
+                 ".SH SIGNALS\nSIGTERM and SIGINT end the bridge when transfers in progress are done, or after "
+                 "PROXY_SHUTDOWN_TIMEOUT; "
+                 "a second one ends it at once.\n");
+  return out;
+}
+
+}  // namespace propeller::cmd

@@ -1,0 +1,33 @@
+#include "app/resident.hpp"
+
+#include <malloc.h>
+#include <sys/mman.h>
+
+#include <charconv>
+#include <fstream>
+#include <string>
+#include <string_view>
+
+namespace propeller::app {
+
+void release_resident_pages() {
+  malloc_trim(0);
+  std::ifstream maps("/proc/self/maps");
+  for (std::string line; std::getline(maps, line);) {
+    // Text of files only: it cannot have been written, so what is dropped is the same when it comes back. Read-only
+    // data may hold relocations that exist in memory alone.
+    if (line.find(" r-xp ") == std::string::npos || line.find('/') == std::string::npos) continue;
+    std::uintptr_t begin = 0;
+    std::uintptr_t end = 0;
+    const std::string_view text = line;
+    const auto dash = text.find('-');
+    const auto blank = text.find(' ');
+    if (dash == std::string_view::npos || blank < dash) continue;
+    if (std::from_chars(text.data(), text.data() + dash, begin, 16).ec != std::errc{}) continue;
+    if (std::from_chars(text.data() + dash + 1, text.data() + blank, end, 16).ec != std::errc{}) continue;
+    // Only advice: where the kernel refuses it, nothing is lost.
+    (void)madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED);  // NOLINT(performance-no-int-to-ptr)
+  }
+}
+
+}  // namespace propeller::app

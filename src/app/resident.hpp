@@ -1,0 +1,10 @@
+#pragma once
+
+namespace propeller::app {
+
+/// Gives the pages of program text back that start-up touched once (dynamic linker, library initialisers) and that are
+/// mapped as long as the process lives otherwise: two thirds of an idle bridge. What is needed again comes back from
+/// the page cache by itself. Also returns free heap to the kernel. Threads: any.
+void release_resident_pages();
+
+}  // namespace propeller::app

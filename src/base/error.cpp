@@ -1,0 +1,58 @@
+#include "base/error.hpp"
+
+#include "base/assert.hpp"
+
+namespace propeller::base {
+
+std::string_view to_string(Code code) {
+  switch (code) {
+    case Code::bad_request: return "bad_request";
+    case Code::bad_reference: return "bad_reference";
+    case Code::not_allowed: return "not_allowed";
+    case Code::unauthorized: return "unauthorized";
+    case Code::not_found: return "not_found";
+    case Code::no_module: return "no_module";
+    case Code::ambiguous_module: return "ambiguous_module";
+    case Code::encrypted: return "encrypted";
+    case Code::too_large: return "too_large";
+    case Code::digest_mismatch: return "digest_mismatch";
+    case Code::signature_invalid: return "signature_invalid";
+    case Code::registry_unavailable: return "registry_unavailable";
+    case Code::timeout: return "timeout";
+    case Code::broker_rejected: return "broker_rejected";
+    case Code::overloaded: return "overloaded";
+    case Code::shutting_down: return "shutting_down";
+    case Code::cancelled: return "cancelled";
+    case Code::bad_config: return "bad_config";
+    case Code::disconnected: return "disconnected";
+    case Code::io: return "io";
+  }
+  base::assertion_failed("every code has a name");
+}
+
+std::string_view to_string(Origin origin) {
+  switch (origin) {
+    case Origin::client: return "client";
+    case Origin::upstream: return "upstream";
+    case Origin::internal: return "internal";
+  }
+  base::assertion_failed("every origin has a name");
+}
+
+Code wire_code(const Error& error) {
+  switch (error.code) {
+    case Code::cancelled:
+    case Code::bad_config: return Code::shutting_down;
+    case Code::disconnected: return Code::broker_rejected;
+    case Code::io: return error.origin == Origin::internal ? Code::overloaded : Code::registry_unavailable;
+    default: return error.code;
+  }
+}
+
+std::string describe(const Error& error) {
+  std::string text(to_string(error.code));
+  if (!error.detail.empty()) text.append(": ").append(error.detail);
+  return text;
+}
+
+}  // namespace propeller::base

@@ -1,0 +1,49 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+
+#include "registry/client.hpp"
+#include "registry/fetcher.hpp"
+
+namespace propeller::registry {
+
+/// A blob on its way from a registry: a broken download goes on where it broke, and its end is verified.
+///
+/// Bound:    settings.attempts_max attempts in a row that bring less than kProgressBytes; kResumesMax resumes in all.
+/// Lifetime: the Fetcher outlives it.
+/// Source:   distribution-spec 1.1 (pulling blobs), RFC 9110 14
+class BlobDownload final : public BlobStream {
+ public:
+  static constexpr std::uint64_t kProgressBytes = 64 * 1024;
+  static constexpr std::uint32_t kResumesMax = 64;
+  static constexpr std::size_t kBufferBytes = 256 * 1024;
+
+  BlobDownload(Fetcher& fetcher, FetchRequest request, Digest digest, std::uint64_t size);
+
+  /// The first request; call once, before read().
+  async::awaitable<Result<void>> open();
+  async::awaitable<Result<std::span<const std::byte>>> read(std::size_t bytes_max) override;
+
+ private:
+  async::awaitable<Attempt<void>> request_rest();
+  async::awaitable<Attempt<void>> skip(std::uint64_t bytes);
+  async::awaitable<Attempt<std::span<const std::byte>>> read_once(std::size_t bytes_max);
+  async::awaitable<Result<void>> wait_for_retry(Failure failure);
+  [[nodiscard]] Attempt<std::uint64_t> check_head() const;
+  [[nodiscard]] Result<void> verify();
+
+  Fetcher& fetcher_;
+  FetchRequest request_;
+  Digest digest_;
+  std::uint64_t size_;
+  std::unique_ptr<Exchange> exchange_;
+  base::Sha256 hash_;
+  std::uint64_t received_ = 0;
+  std::uint64_t attempt_began_at_ = 0;
+  std::uint32_t attempts_ = 1;
+  std::uint32_t resumes_ = 0;
+  bool is_verified_ = false;
+};
+
+}  // namespace propeller::registry

@@ -1,0 +1,342 @@
+#include "stream/image_source.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+
+#include "async/offload.hpp"
+#include "base/assert.hpp"
+#include "observe/log.hpp"
+#include "registry/manifest.hpp"
+
+namespace propeller::stream {
+
+namespace {
+
+constexpr std::size_t kReadBytes = 256 * 1024;
+constexpr std::chrono::seconds kSpoolPatience{50};  // what deployed clients wait, less the sending
+
+using store::SpoolFile;
+
+std::size_t read_head(const SpoolFile& file, std::span<std::byte> head) {
+  const auto size = static_cast<std::size_t>(std::min<std::uint64_t>(head.size(), file.written()));
+  return file.read(0, head.first(size)) ? size : 0;
+}
+
+bool is_archive(registry::ContentKind kind) {
+  return kind == registry::ContentKind::gzip || kind == registry::ContentKind::zstd ||
+         kind == registry::ContentKind::tar;
+}
+
+std::unexpected<Error> no_module(const registry::Layer& layer) {
+  return fail(Code::no_module, base::Origin::upstream,
+              fmt::format("layer {} ({}) is neither WASM nor an archive", layer.digest.short_hex(), layer.media_type));
+}
+
+}  // namespace
+
+ImageSource::ImageSource(async::asio::any_io_executor executor, registry::Client& client, store::Spool& spool,
+                         async::asio::thread_pool& pool, config::Stream settings, std::function<bool()> must_pause,
+                         Probe& probe)
+    : executor_(executor),
+      client_(client),
+      spool_(spool),
+      pool_(pool),
+      settings_(std::move(settings)),
+      must_pause_(std::move(must_pause)),
+      probe_(probe),
+      room_(executor),
+      released_(executor),
+      group_(executor) {}
+
+async::awaitable<Result<ImageSource::Opened>> ImageSource::open(registry::Reference reference) {
+  auto resolved = co_await resolve_once(reference);
+  if (!resolved) co_return std::unexpected(resolved.error());
+  Error last{Code::no_module, base::Origin::upstream, "the image has no layer with a WASM module"};
+  for (const auto& layer : resolved->candidates) {
+    if (layer.size == 0) continue;
+    if (layer.size > settings_.image_size_max_bytes) {
+      last = {Code::too_large, base::Origin::upstream,
+              fmt::format("the layer has {} bytes, PROXY_MAX_IMAGE_SIZE allows {}", layer.size,
+                          settings_.image_size_max_bytes)};
+      continue;
+    }
+    auto image = join_or_begin({reference, layer, resolved->configuration});
+    while (image->phase == Image::Phase::opening) co_await image->changed.wait();
+    const bool is_anothers_choice =
+        image->decided_by && (!resolved->configuration || *image->decided_by != resolved->configuration->digest);
+    if (is_anothers_choice) {
+      co_return fail(Code::ambiguous_module, base::Origin::upstream,
+                     "the layer has several modules and is being delivered for another image; name one with #path");
+    }
+    if (image->phase != Image::Phase::failed) {
+      co_return Opened{std::move(image), resolved->manifest, reference.pinned(resolved->manifest)};
+    }
+    last = image->error;
+    if (last.code != Code::no_module) break;
+  }
+  co_return std::unexpected(last);
+}
+
+async::awaitable<Result<registry::ResolvedImage>> ImageSource::resolve_once(registry::Reference reference) {
+  const std::string key = reference.to_string();
+  if (const auto found = resolutions_.find(key); found != resolutions_.end()) {
+    const auto resolution = found->second;
+    while (!resolution->is_done) co_await resolution->done.wait();
+    co_return resolution->result;
+  }
+  const auto resolution = std::make_shared<Resolution>(executor_);
+  resolutions_.emplace(key, resolution);
+  // Also when this coroutine is cancelled, those who joined it are told.
+  struct Settle {
+    ImageSource& source;
+    const std::string& key;
+    Resolution& resolution;
+    ~Settle() {
+      if (!resolution.is_done)
+        resolution.result = fail(Code::shutting_down, base::Origin::internal, "the resolution was cancelled");
+      resolution.is_done = true;
+      source.resolutions_.erase(key);
+      resolution.done.notify_all();
+    }
+  } settle{*this, key, *resolution};
+  resolution->result = co_await client_.resolve(reference);
+  resolution->is_done = true;
+  co_return resolution->result;
+}
+
+ImageLease ImageSource::join_or_begin(const Origin& origin) {
+  const Key key{origin.layer.digest, origin.reference.path};
+  if (const auto found = images_.find(key); found != images_.end()) return ImageLease(found->second);
+  const auto image = std::make_shared<Image>(executor_);
+  images_.emplace(key, image);
+  ImageLease lease(image);
+  group_.spawn(run(image, origin));
+  return lease;
+}
+
+async::awaitable<void> ImageSource::run(std::shared_ptr<Image> image, Origin origin) {
+  struct Settle {
+    ImageSource& source;
+    Image& image;
+    Key key;
+    ~Settle() {
+      // Cancelled in the middle.
+      if (image.phase != Image::Phase::complete && image.phase != Image::Phase::failed) {
+        image.error = {Code::shutting_down, base::Origin::internal, "the download was cancelled"};
+        image.phase = Image::Phase::failed;
+      }
+      // A complete image is found in the spool from now on; a failed one may be tried again.
+      source.images_.erase(key);
+      image.changed.notify_all();
+      source.released_.notify_all();
+    }
+  } settle{*this, *image, {origin.layer.digest, origin.reference.path}};
+  if (auto filled = co_await fill(image, origin); !filled) {
+    image->error = filled.error();
+    image->phase = Image::Phase::failed;
+  }
+}
+
+async::awaitable<Result<void>> ImageSource::fill(std::shared_ptr<Image> image, Origin origin) {
+  auto found = co_await fill_from_spool(image, origin);
+  if (!found) co_return std::unexpected(found.error());
+  if (*found) {
+    probe_.spool_hits.add();
+    co_return Result<void>{};
+  }
+  while (downloads_ >= kDownloadsMax) co_await released_.wait();
+  struct Place {
+    std::uint32_t& count;
+    ~Place() { --count; }
+  } place{++downloads_};
+  co_return co_await download(image, origin);
+}
+
+async::awaitable<Result<bool>> ImageSource::fill_from_spool(std::shared_ptr<Image> image, Origin origin) {
+  if (const auto module = spool_.module_of(origin.layer.digest, origin.reference.path)) {
+    if (auto file = co_await find_verified(*module)) {
+      image->was_at_hand = true;
+      const auto size = file->written();
+      use(*image, Image::Phase::complete, *module, std::move(file), size);
+      co_return true;
+    }
+  }
+  auto file = co_await find_verified(origin.layer.digest);
+  if (!file) co_return false;
+  std::array<std::byte, registry::kSniffBytes> head;
+  const auto kind = registry::sniff(std::span(head).first(read_head(*file, head)));
+  image->was_at_hand = true;
+  if (kind == registry::ContentKind::wasm || (settings_.is_pass_through && !is_archive(kind))) {
+    use(*image, Image::Phase::complete, origin.layer.digest, file, file->written());
+    co_return true;
+  }
+  if (!is_archive(kind)) co_return no_module(origin.layer);
+  if (auto extracted = co_await extract(image, file, origin); !extracted) co_return std::unexpected(extracted.error());
+  co_return true;
+}
+
+async::awaitable<Result<void>> ImageSource::download(std::shared_ptr<Image> image, Origin origin) {
+  auto reserved = co_await reserve(origin.layer.size);
+  if (!reserved) co_return std::unexpected(reserved.error());
+  const auto file = *reserved;
+  auto blob = co_await client_.open_blob(origin.reference, origin.layer.digest, origin.layer.size);
+  if (!blob) co_return std::unexpected(blob.error());
+  probe_.downloads.add();
+
+  auto kind = registry::ContentKind::unknown;
+  bool is_judged = false;
+  for (;;) {
+    auto bytes = co_await (*blob)->read(kReadBytes);
+    if (!bytes) co_return std::unexpected(bytes.error());
+    const bool is_end = bytes->empty();
+    if (auto appended = file->append(*bytes); !appended) co_return std::unexpected(appended.error());
+    probe_.downloaded_bytes.add(bytes->size());
+    if (!is_judged && (is_end || file->written() >= registry::kSniffBytes || file->written() == origin.layer.size)) {
+      std::array<std::byte, registry::kSniffBytes> head;
+      kind = registry::sniff(std::span(head).first(read_head(*file, head)));
+      is_judged = true;
+      if (kind == registry::ContentKind::unknown && !settings_.is_pass_through) co_return no_module(origin.layer);
+      if (!is_archive(kind)) use(*image, Image::Phase::streaming, origin.layer.digest, file, origin.layer.size);
+    }
+    if (is_end) break;
+    image->changed.notify_all();
+    co_await wait_for_room(image);
+    if (image->users == 0)
+      co_return fail(Code::cancelled, base::Origin::internal, "nobody waits for the image any more");
+  }
+  if (auto committed = spool_.commit(file, origin.layer.digest); !committed)
+    co_return std::unexpected(committed.error());
+  if (is_archive(kind)) co_return co_await extract(image, file, origin);
+  use(*image, Image::Phase::complete, origin.layer.digest, file, origin.layer.size);
+  co_return Result<void>{};
+}
+
+// The bytes wait in the registry's TCP window: what is not read is not sent.
+async::awaitable<void> ImageSource::wait_for_room(std::shared_ptr<Image> image) {
+  const auto is_ahead = [](const Image& each) {
+    return each.phase == Image::Phase::streaming && each.chunk_size > 0 &&
+           each.file->written() >= each.taken_bytes + each.chunk_size;
+  };
+  if (!is_ahead(*image) || !must_pause_()) co_return;
+  probe_.downloads_paused.add();
+  while (image->users > 0 && is_ahead(*image) && must_pause_()) co_await room_.wait();
+}
+
+async::awaitable<Result<void>> ImageSource::extract(std::shared_ptr<Image> image, std::shared_ptr<SpoolFile> archive,
+                                                    Origin origin) {
+  // The size of a module is not known before it is unpacked.
+  constexpr std::uint64_t kRatioMax = 64;
+  const auto room = std::min(
+      {settings_.image_size_max_bytes, settings_.spool_size_bytes / 4, kRatioMax * archive->written() + base::kMiB});
+  auto reserved = co_await reserve(room);
+  if (!reserved) co_return std::unexpected(reserved.error());
+  const auto file = *reserved;
+  registry::ExtractOptions options{.path = origin.reference.path, .size_max_bytes = room};
+  auto digest = co_await unpack(archive, file, options);
+  if (!digest && digest.error().code == Code::ambiguous_module && options.path.empty() && origin.configuration) {
+    options.entry_point = co_await entry_point(origin);
+    if (!options.entry_point.empty()) digest = co_await unpack(archive, file, options);
+  }
+  if (!digest && digest.error().code == Code::too_large && room < settings_.image_size_max_bytes) {
+    co_return fail(
+        Code::too_large, base::Origin::upstream,
+        fmt::format("the module unpacks to more than {} bytes, {} times its archive or a quarter of PROXY_SPOOL_SIZE",
+                    room, kRatioMax));
+  }
+  if (!digest) co_return std::unexpected(digest.error());
+  if (auto committed = spool_.commit(file, *digest); !committed) co_return std::unexpected(committed.error());
+  // What the entry point decides belongs to the image, not to the layer: it is not remembered for the layer.
+  if (!options.entry_point.empty()) {
+    image->decided_by = origin.configuration->digest;
+  } else {
+    spool_.remember_module(origin.layer.digest, origin.reference.path, *digest);
+  }
+  use(*image, Image::Phase::complete, *digest, file, file->written());
+  co_return Result<void>{};
+}
+
+async::awaitable<Result<Digest>> ImageSource::unpack(std::shared_ptr<SpoolFile> archive,
+                                                     std::shared_ptr<SpoolFile> module,
+                                                     registry::ExtractOptions options) {
+  co_return co_await async::offload(pool_, [archive, module, options = std::move(options)]() -> Result<Digest> {
+    base::Sha256 hash;
+    const auto written = registry::extract_module(archive->fd(), options, [&](std::span<const std::byte> bytes) {
+      hash.update(bytes);
+      return module->append(bytes);
+    });
+    if (!written) return std::unexpected(written.error());
+    return hash.finish();
+  });
+}
+
+async::awaitable<std::string> ImageSource::entry_point(Origin origin) {
+  if (origin.configuration->size > registry::kConfigurationBytesMax) co_return std::string();
+  auto blob = co_await client_.open_blob(origin.reference, origin.configuration->digest, origin.configuration->size);
+  std::string text;
+  while (blob) {
+    const auto bytes = co_await (*blob)->read(kReadBytes);
+    if (!bytes) co_return std::string();
+    if (bytes->empty()) break;
+    text.append(reinterpret_cast<const char*>(bytes->data()), bytes->size());
+  }
+  co_return registry::entry_point_of(text);
+}
+
+async::awaitable<std::shared_ptr<SpoolFile>> ImageSource::find_verified(Digest digest) {
+  if (auto file = spool_.find(digest)) co_return file;
+  auto file = spool_.find_unverified(digest);
+  if (!file) co_return nullptr;
+  auto found = co_await async::offload(pool_, [file]() -> Result<Digest> { return store::hash_file(*file); });
+  spool_.settle(file, found.value_or(Digest{}));
+  if (found && *found == digest) co_return file;
+  observe::log_warn("a file of the spool was damaged and is dropped", {observe::kv("digest", digest.short_hex())});
+  co_return nullptr;
+}
+
+async::awaitable<Result<std::shared_ptr<SpoolFile>>> ImageSource::reserve(std::uint64_t size) {
+  const auto deadline = std::chrono::steady_clock::now() + kSpoolPatience;
+  for (;;) {
+    auto file = spool_.create(size);
+    if (file || file.error().code != Code::overloaded || std::chrono::steady_clock::now() >= deadline) co_return file;
+    co_await async::sleep_for(std::chrono::milliseconds(200));
+  }
+}
+
+async::awaitable<Result<ImageSource::ChunkHashes>> ImageSource::chunk_hashes(std::shared_ptr<SpoolFile> file,
+                                                                             Digest digest, std::uint64_t chunk_size) {
+  const std::pair key{digest, chunk_size};
+  const auto known = std::ranges::find(hash_sets_, key, &HashSet::key);
+  if (known != hash_sets_.end()) co_return known->hashes;
+  auto hashes = co_await async::offload(pool_, [file, chunk_size]() -> Result<ChunkHashes> {
+    const auto size = file->written();
+    auto list = std::make_shared<std::vector<std::string>>();
+    std::vector<std::byte> buffer(static_cast<std::size_t>(std::min(size, chunk_size)));
+    base::Sha256 hash;
+    for (std::uint64_t at = 0; at < size; at += chunk_size) {
+      const auto piece = std::span(buffer).first(static_cast<std::size_t>(std::min(chunk_size, size - at)));
+      if (auto read = file->read(at, piece); !read) return std::unexpected(read.error());
+      hash.update(piece);
+      list->push_back(hash.finish().hex());
+    }
+    return ChunkHashes(std::move(list));
+  });
+  if (hashes) {
+    if (hash_sets_.size() >= kHashSetsMax) hash_sets_.pop_front();
+    hash_sets_.push_back({key, *hashes});
+  }
+  co_return hashes;
+}
+
+void ImageSource::use(Image& image, Image::Phase phase, const Digest& digest, std::shared_ptr<SpoolFile> file,
+                      std::uint64_t size) {
+  ASSERT(size > 0);
+  image.digest = digest;
+  image.file = std::move(file);
+  image.size = size;
+  image.phase = phase;
+  image.changed.notify_all();
+}
+
+}  // namespace propeller::stream

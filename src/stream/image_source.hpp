@@ -1,0 +1,148 @@
+#pragma once
+
+#include <boost/asio/thread_pool.hpp>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "async/event.hpp"
+#include "async/task_group.hpp"
+#include "config/settings.hpp"
+#include "registry/client.hpp"
+#include "registry/module.hpp"
+#include "store/spool.hpp"
+#include "stream/probe.hpp"
+
+namespace propeller::stream {
+
+/// One module on its way into the spool, shared by every lane that wants it.
+struct Image {
+  explicit Image(const async::asio::any_io_executor& executor) : changed(executor) {}
+
+  /// `streaming`: the bytes are the layer's own, so they may travel while they arrive.
+  enum class Phase { opening, streaming, complete, failed };
+  Phase phase = Phase::opening;
+  Error error;
+  Digest digest;
+  std::uint64_t size = 0;
+  std::shared_ptr<store::SpoolFile> file;
+  std::optional<Digest> decided_by;  ///< the configuration whose entry point decided between several modules
+  bool was_at_hand = false;          ///< nothing had to be downloaded
+  std::uint64_t taken_bytes = 0;     ///< how far the furthest lane has read
+  std::uint64_t chunk_size = 0;      ///< of that lane; 0 while none reads
+  std::uint32_t users = 0;
+  async::Event changed;
+};
+
+/// Keeps an Image wanted; a download that nobody wants any more ends.
+class ImageLease {
+ public:
+  ImageLease() = default;
+  explicit ImageLease(std::shared_ptr<Image> image) : image_(std::move(image)) { ++image_->users; }
+  ImageLease(ImageLease&& other) noexcept : image_(std::move(other.image_)) {}
+  ImageLease& operator=(ImageLease&& other) noexcept {
+    std::swap(image_, other.image_);
+    return *this;
+  }
+  ~ImageLease() {
+    if (image_ && --image_->users == 0) image_->changed.notify_all();
+  }
+  [[nodiscard]] Image& operator*() const { return *image_; }
+  [[nodiscard]] Image* operator->() const { return image_.get(); }
+
+ private:
+  std::shared_ptr<Image> image_;
+};
+
+/// Turns references into images in the spool: resolves, downloads, takes modules out of archives.
+///
+/// Order:    requests for one reference share one resolution, those for one layer share one download.
+/// Pressure: `must_pause` says that the channel is full; a download that is a chunk ahead of its lanes then stops
+/// reading. Bound:    kDownloadsMax at once; bytes by the spool. Threads:  one core; extraction and hashing on the
+/// blocking pool.
+class ImageSource {
+ public:
+  static constexpr std::uint32_t kDownloadsMax = 8;
+
+  ImageSource(async::asio::any_io_executor executor, registry::Client& client, store::Spool& spool,
+              async::asio::thread_pool& pool, config::Stream settings, std::function<bool()> must_pause, Probe& probe);
+
+  struct Opened {
+    ImageLease image;
+    Digest manifest;
+    registry::Reference pinned;
+  };
+  /// Returns when the image is streaming or complete.
+  async::awaitable<Result<Opened>> open(registry::Reference reference);
+
+  using ChunkHashes = std::shared_ptr<const std::vector<std::string>>;
+  /// Hex SHA-256 of every chunk of a complete image; the last kHashSetsMax answers are kept.
+  async::awaitable<Result<ChunkHashes>> chunk_hashes(std::shared_ptr<store::SpoolFile> file, Digest digest,
+                                                     std::uint64_t chunk_size);
+  static constexpr std::size_t kHashSetsMax = 8;
+
+  /// Looks at `must_pause` again.
+  void resume() { room_.notify_all(); }
+  void cancel() { group_.cancel(); }
+  async::awaitable<void> join() { return group_.join(); }
+
+ private:
+  struct Resolution {
+    explicit Resolution(const async::asio::any_io_executor& executor) : done(executor) {}
+    Result<registry::ResolvedImage> result = registry::ResolvedImage{};
+    bool is_done = false;
+    async::Event done;
+  };
+  using Key = std::pair<Digest, std::string>;  ///< layer and path in it
+  /// Where the bytes of an image come from.
+  struct Origin {
+    registry::Reference reference;
+    registry::Layer layer;
+    std::optional<registry::Layer> configuration;
+  };
+
+  async::awaitable<Result<registry::ResolvedImage>> resolve_once(registry::Reference reference);
+  ImageLease join_or_begin(const Origin& origin);
+  async::awaitable<void> run(std::shared_ptr<Image> image, Origin origin);
+  async::awaitable<Result<void>> fill(std::shared_ptr<Image> image, Origin origin);
+  async::awaitable<Result<bool>> fill_from_spool(std::shared_ptr<Image> image, Origin origin);
+  async::awaitable<Result<void>> download(std::shared_ptr<Image> image, Origin origin);
+  async::awaitable<Result<void>> extract(std::shared_ptr<Image> image, std::shared_ptr<store::SpoolFile> archive,
+                                         Origin origin);
+  async::awaitable<Result<Digest>> unpack(std::shared_ptr<store::SpoolFile> archive,
+                                          std::shared_ptr<store::SpoolFile> module, registry::ExtractOptions options);
+  async::awaitable<std::string> entry_point(Origin origin);
+  async::awaitable<std::shared_ptr<store::SpoolFile>> find_verified(Digest digest);
+  async::awaitable<Result<std::shared_ptr<store::SpoolFile>>> reserve(std::uint64_t size);
+  async::awaitable<void> wait_for_room(std::shared_ptr<Image> image);
+  void use(Image& image, Image::Phase phase, const Digest& digest, std::shared_ptr<store::SpoolFile> file,
+           std::uint64_t size);
+
+  async::asio::any_io_executor executor_;
+  registry::Client& client_;
+  store::Spool& spool_;
+  async::asio::thread_pool& pool_;
+  config::Stream settings_;
+  std::function<bool()> must_pause_;
+  Probe& probe_;
+
+  std::map<std::string, std::shared_ptr<Resolution>> resolutions_;
+  std::map<Key, std::shared_ptr<Image>> images_;
+  struct HashSet {
+    std::pair<Digest, std::uint64_t> key;
+    ChunkHashes hashes;
+  };
+  std::deque<HashSet> hash_sets_;
+  std::uint32_t downloads_ = 0;
+  async::Event room_;      ///< in the channel
+  async::Event released_;  ///< a download ended: its place and perhaps room in the spool
+  async::TaskGroup group_;
+};
+
+}  // namespace propeller::stream

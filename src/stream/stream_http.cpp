@@ -1,0 +1,169 @@
+#include "stream/stream_http.hpp"
+
+#include <algorithm>
+#include <boost/asio/post.hpp>
+#include <boost/asio/use_future.hpp>
+
+#include "base/assert.hpp"
+
+namespace propeller::stream {
+
+StreamHttp::StreamHttp(Options options, ChunkChannel& channel, OnImage on_image, Probe& probe)
+    : options_(std::move(options)),
+      channel_(channel),
+      on_image_(std::move(on_image)),
+      probe_(probe),
+      spool_(options_.stream.spool_dir, options_.stream.spool_size_bytes),
+      channel_changed_(core_.executor()) {}
+
+StreamHttp::~StreamHttp() { stop(); }
+
+Result<void> StreamHttp::start() {
+  if (auto opened = spool_.open(); !opened) return opened;
+  client_ = std::make_unique<registry::Client>(core_.executor(), options_.registry);
+  source_ = std::make_unique<ImageSource>(
+      core_.executor(), *client_, spool_, pool_, options_.stream, [this] { return channel_.is_full(); }, probe_);
+  lanes_group_ = std::make_unique<async::TaskGroup>(core_.executor());
+  core_.start();
+  is_running_ = true;
+  return {};
+}
+
+void StreamHttp::stop() {
+  if (!is_running_) return;
+  is_running_ = false;
+  const auto unwind = [](StreamHttp& self) -> async::awaitable<void> {
+    self.lanes_group_->cancel();
+    co_await self.lanes_group_->join();
+    self.source_->cancel();
+    co_await self.source_->join();
+    self.lanes_.clear();
+    self.source_.reset();
+    self.client_.reset();
+  };
+  async::asio::co_spawn(core_.executor(), unwind(*this), async::asio::use_future).wait();
+  pool_.join();
+  core_.stop();
+}
+
+void StreamHttp::fetch(LaneId id, registry::Reference reference, std::uint64_t hash_chunk_size) {
+  async::asio::post(core_.executor(), [this, id, reference = std::move(reference), hash_chunk_size]() mutable {
+    const auto lane = std::make_shared<Lane>(core_.executor());
+    lanes_.emplace(id, lane);
+    lanes_group_->spawn(serve(id, lane, std::move(reference), hash_chunk_size));
+  });
+}
+
+void StreamHttp::feed(LaneId id, std::uint64_t chunk_size) {
+  ASSERT(chunk_size > 0);
+  async::asio::post(core_.executor(), [this, id, chunk_size] {
+    if (const auto lane = lanes_.find(id); lane != lanes_.end()) {
+      lane->second->chunk_size = chunk_size;
+      lane->second->changed.notify_all();
+    }
+  });
+}
+
+void StreamHttp::forget(LaneId id) {
+  async::asio::post(core_.executor(), [this, id] {
+    if (const auto lane = lanes_.find(id); lane != lanes_.end()) {
+      lane->second->is_forgotten = true;
+      lane->second->changed.notify_all();
+      if (lane->second->image) lane->second->image->changed.notify_all();
+    }
+    channel_changed_.notify_all();
+  });
+}
+
+void StreamHttp::wake() {
+  if (is_wake_pending_.exchange(true)) return;
+  async::asio::post(core_.executor(), [this] {
+    is_wake_pending_ = false;
+    channel_changed_.notify_all();
+    if (source_) source_->resume();
+  });
+}
+
+void StreamHttp::note_liveness() {
+  const auto liveness = client_->liveness();
+  was_asked_ = liveness.was_asked;
+  answered_ = liveness.has_answered_last;
+  retries_ = client_->retries();
+}
+
+async::awaitable<void> StreamHttp::serve(LaneId id, std::shared_ptr<Lane> lane, registry::Reference reference,
+                                         std::uint64_t hash_chunk_size) {
+  struct Settle {
+    StreamHttp& worker;
+    LaneId id;
+    Lane& lane;
+    ~Settle() {
+      lane.image = nullptr;
+      worker.lanes_.erase(id);
+    }
+  } settle{*this, id, *lane};
+
+  auto opened = co_await source_->open(std::move(reference));
+  note_liveness();
+  if (!opened) {
+    channel_.fail(id, opened.error());
+    co_return;
+  }
+  Image& image = *opened->image;
+  lane->image = &image;
+  ImageInfo info{.digest = image.digest,
+                 .source = opened->manifest,
+                 .pinned = opened->pinned.to_string(),
+                 .size = image.size,
+                 .is_at_hand = image.phase == Image::Phase::complete,
+                 .chunk_hashes = nullptr};
+  if (hash_chunk_size > 0 && info.is_at_hand && image.size / hash_chunk_size < 4096) {
+    info.chunk_hashes = (co_await source_->chunk_hashes(image.file, image.digest, hash_chunk_size)).value_or(nullptr);
+  }
+  on_image_(id, std::move(info));
+  while (lane->chunk_size == 0 && !lane->is_forgotten) co_await lane->changed.wait();
+  if (lane->is_forgotten) co_return;
+  if (auto filled = co_await fill_orders(id, lane); !filled) channel_.fail(id, filled.error());
+  note_liveness();
+}
+
+async::awaitable<Result<void>> StreamHttp::fill_orders(LaneId id, std::shared_ptr<Lane> lane) {
+  Image& image = *lane->image;
+  image.chunk_size = lane->chunk_size;
+  while (!lane->is_forgotten) {
+    const auto next = channel_.next_order(id);
+    if (next.is_closed) break;
+    if (!next.order) {
+      if (image.phase == Image::Phase::failed) co_return std::unexpected(image.error);
+      co_await channel_changed_.wait();
+      continue;
+    }
+    if (auto filled = co_await fill_order(id, *next.order, lane); !filled) co_return filled;
+  }
+  co_return Result<void>{};
+}
+
+async::awaitable<Result<void>> StreamHttp::fill_order(LaneId id, ChunkChannel::Order order,
+                                                      std::shared_ptr<Lane> lane) {
+  Image& image = *lane->image;
+  const auto begin = order.index * lane->chunk_size;
+  ASSERT(begin < image.size);
+  const auto end = std::min(begin + lane->chunk_size, image.size);
+  // A corrupt download can never complete at a client: the last chunk waits for the verdict over the whole.
+  const bool is_last = end == image.size;
+  while (image.phase != Image::Phase::complete && (is_last || image.file->written() < end)) {
+    if (lane->is_forgotten) co_return Result<void>{};
+    if (image.phase == Image::Phase::failed) co_return std::unexpected(image.error);
+    co_await image.changed.wait();
+  }
+  const auto size = static_cast<std::size_t>(end - begin);
+  Chunk chunk{
+      .lane = id, .index = order.index, .data = std::make_unique_for_overwrite<std::byte[]>(size), .size = size};
+  if (auto read = image.file->read(begin, {chunk.data.get(), chunk.size}); !read)
+    co_return std::unexpected(read.error());
+  image.taken_bytes = std::max(image.taken_bytes, end);
+  while (!channel_.try_push(order, chunk)) co_await channel_changed_.wait();
+  co_return Result<void>{};
+}
+
+}  // namespace propeller::stream

@@ -1,0 +1,52 @@
+#include "app/health.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+
+namespace propeller::app {
+namespace {
+
+using testing::HasSubstr;
+
+constexpr bool kStopping = true;
+
+std::string reason_of(const admin::Answer& answer) {
+  return nlohmann::json::parse(answer.body)["reason"].get<std::string>();
+}
+
+TEST(Health, IsOkWhenConnectedAndSubscribed) {
+  const auto answer = health_answer({.is_healthy = true});
+  EXPECT_EQ(answer.status, 200u);
+  EXPECT_EQ(nlohmann::json::parse(answer.body)["status"], "ok");
+}
+
+TEST(Health, IsDownWithWhatTheBrokerSaidAsValidJson) {
+  const auto answer = health_answer({.broker_error = "not authorised \"\n"});
+  EXPECT_EQ(answer.status, 503u);
+  EXPECT_EQ(nlohmann::json::parse(answer.body)["status"], "down");
+  EXPECT_THAT(reason_of(answer), HasSubstr("not authorised \"\n"));
+}
+
+TEST(Ready, ARegistryThatWasNeverAskedIsNoReasonAgainst) {
+  EXPECT_EQ(ready_answer({.is_healthy = true}, !kStopping).status, 200u);
+}
+
+TEST(Ready, FollowsTheLastAnswerOfTheRegistry) {
+  EXPECT_EQ(
+      ready_answer({.is_healthy = true, .registry_was_asked = true, .registry_answered = true}, !kStopping).status,
+      200u);
+  const auto answer =
+      ready_answer({.is_healthy = true, .registry_was_asked = true, .registry_answered = false}, !kStopping);
+  EXPECT_EQ(answer.status, 503u);
+  EXPECT_THAT(reason_of(answer), HasSubstr("registry"));
+}
+
+TEST(Ready, IsDownWhileUnhealthyOrStopping) {
+  EXPECT_EQ(ready_answer({}, !kStopping).status, 503u);
+  EXPECT_THAT(reason_of(ready_answer({.is_healthy = true}, kStopping)), HasSubstr("shutting down"));
+}
+
+}  // namespace
+}  // namespace propeller::app

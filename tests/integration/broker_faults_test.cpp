@@ -1,0 +1,184 @@
+// The way to the broker breaks, refuses, limits or stalls.
+#include "integration/site.hpp"
+
+namespace propeller::integration {
+namespace {
+
+class BrokerFaults : public Site {};
+
+TEST_F(BrokerFaults, ABrokenConnectionGoesOnWhereItWas) {
+  const std::string module = wasm_module(1'000'000);
+  const std::string name = push("m", module);
+  start_slow_bridge({{"PROXY_CHUNK_SIZE", "20000"}});
+  ChannelWatch watch(device_options(), topics);
+  support::RustProplet device(device_options(), topics);
+  device.request(name);
+  for (const std::uint64_t at : {10U, 30U}) {
+    ASSERT_TRUE(watch.wait_chunk(name, at));
+    relay->cut();
+  }
+  EXPECT_TRUE(device.wait_module(name) == module);
+  EXPECT_LT(watch.indices(name).size(), 60U) << "50 chunks, and the few that were in flight";
+}
+
+TEST_F(BrokerFaults, AfterABrokerRestartItSubscribesAgainAndGoesOn) {
+  const std::string module = wasm_module(1'000'000);
+  const std::string name = push("m", module);
+  start_slow_bridge({{"PROXY_CHUNK_SIZE", "20000"}});
+  ChannelWatch watch(device_options(), topics);
+  support::RustProplet device(device_options(), topics);
+  device.request(name);
+  ASSERT_TRUE(watch.wait_chunk(name, 10));
+  // The bridge is held off until its clients are back: sessions are clean, what is sent without them is lost.
+  relay->stall();
+  relay->cut();
+  broker.restart();
+  ASSERT_TRUE(wait_until([&] { return watch.client().connections() == 2; }));
+  support::RustProplet other(device_options(), topics);
+  relay->resume();
+  EXPECT_TRUE(watch.wait_status(name, "done"));
+  EXPECT_TRUE(device.wait_module(name) == module);
+  other.request(name);
+  EXPECT_TRUE(other.wait_module(name) == module) << "the request topic is subscribed again";
+}
+
+TEST_F(BrokerFaults, HealthSaysThatTheBrokerIsGoneAndThatItIsBack) {
+  start_bridge();
+  broker.stop();
+  EXPECT_TRUE(wait_until([&] { return bridge->get("/health").status == 503; }));
+  EXPECT_EQ(bridge->get("/ready").status, 503);
+  broker.start();
+  EXPECT_TRUE(wait_until([&] { return bridge->get("/health").status == 200; }));
+}
+
+TEST_F(BrokerFaults, NotAuthorisedIsTriedAgainAndHealthSaysSo) {
+  support::Mosquitto strict({.users = {{"bridge", "right"}}});
+  bridge = std::make_unique<Bridge>(
+      environment({{"PROXY_MQTT_ADDRESS", strict.address()}, {"PROXY_PROPLET_KEY", "wr0ng-key"}}));
+  ASSERT_TRUE(wait_until([&] {
+    const auto health = bridge->get("/health");
+    return health.status == 503 && health.body.find("authori") != std::string::npos;
+  })) << bridge->get("/health").body;
+  EXPECT_TRUE(bridge->process().is_running());
+  EXPECT_EQ(bridge->process().output().find("wr0ng-key"), std::string::npos);
+  strict.set_users({{"bridge", "wr0ng-key"}});
+  EXPECT_TRUE(bridge->wait_healthy(milliseconds(60'000)));
+}
+
+TEST_F(BrokerFaults, ItStartsBeforeTheBroker) {
+  broker.stop();
+  bridge = std::make_unique<Bridge>(environment());
+  ASSERT_TRUE(wait_until([&] { return bridge->get("/health").status == 503; }));
+  broker.start();
+  EXPECT_TRUE(bridge->wait_healthy());
+}
+
+TEST_F(BrokerFaults, AnAnnouncedPacketLimitMakesChunksSmaller) {
+  support::Mosquitto strict({.packet_size_max = 100'000});
+  const std::string module = wasm_module(1'000'000);
+  const std::string name = push("m", module);
+  start_bridge({{"PROXY_MQTT_ADDRESS", strict.address()}, {"PROXY_MQTT_VERSION", "5"}});
+  ChannelWatch watch({.port = strict.port()}, topics);
+  support::RustProplet device({.port = strict.port()}, topics);
+  device.request(name);
+  EXPECT_TRUE(device.wait_module(name) == module);
+  const auto first = watch.wait_chunk(name, 0);
+  ASSERT_TRUE(first);
+  EXPECT_LT(first->payload_bytes, 100'000U);
+  EXPECT_GT(first->data_bytes, 60'000U) << "as large as fits after base64 and envelope";
+}
+
+TEST_F(BrokerFaults, AStalledBrokerStopsTheDownloadAndMemoryStaysBounded) {
+  constexpr std::size_t kSize = 50'000'000;
+  const std::string module = wasm_module(kSize);
+  push("m", module);
+  support::DelayRelay registry_relay({.target_port = registry.port(), .queue_bytes_max = 64 * 1024});
+  start_slow_bridge({{"PROXY_REGISTRY_URL", "http://127.0.0.1:" + std::to_string(registry_relay.port())},
+                     {"PROXY_MQTT_INFLIGHT", "20"}},
+                    milliseconds(0));
+  ChannelWatch watch(device_options(), topics);
+  support::RustProplet device(device_options(), topics);
+  watch.request(std::string("acme/m"));
+  // From the first chunk on the broker takes nothing more.
+  ASSERT_TRUE(watch.wait_chunk("acme/m", 0));
+  relay->stall();
+  std::uint64_t last = 0;
+  std::chrono::steady_clock::time_point since{};
+  ASSERT_TRUE(wait_until([&] {
+    const auto now = std::chrono::steady_clock::now();
+    if (const auto bytes = registry_relay.bytes_down(); bytes != last) {
+      last = bytes;
+      since = now;
+    }
+    return now - since > std::chrono::seconds(1);
+  })) << "the download goes on and on";
+  EXPECT_LT(last, kSize * 9 / 10) << "the download has to wait for the broker";
+  if (!support::kIsSanitized) {
+    EXPECT_LT(bridge->process().memory_peak_bytes(), 64U * 1024 * 1024);
+  }
+  relay->resume();
+  EXPECT_TRUE(device.wait_module("acme/m", milliseconds(90'000)) == module);
+}
+
+// Mosquitto queues 1000 messages for one subscriber and drops the rest, acknowledged or not.
+TEST_F(BrokerFaults, ASlowSubscriberIsNotSentMoreThanItsQueueHolds) {
+  if (support::kIsSanitized) GTEST_SKIP() << "takes as long as its figures say, and longer under a sanitizer";
+  constexpr std::uint64_t kTotal = 3'000;
+  const std::string name = push("m", wasm_module(kTotal * 1'000));
+  start_bridge({{"PROXY_CHUNK_SIZE", "1000"}});
+  std::mutex mutex;
+  std::set<std::uint64_t> received;
+  // Twice as fast as it has to be to make the clients' 55 s at all.
+  support::MqttClient slow({.port = broker.port(), .on_message = [&](const support::MqttMessage& message) {
+                              std::this_thread::sleep_for(milliseconds(9));
+                              const std::lock_guard lock(mutex);
+                              if (const auto chunk = support::parse_chunk(message.payload))
+                                received.insert(chunk->index);
+                            }});
+  slow.subscribe(topics.chunks(), 1);
+  slow.publish(topics.request(), support::request_for(name));
+  const auto count = [&] {
+    const std::lock_guard lock(mutex);
+    return received.size();
+  };
+  EXPECT_TRUE(wait_until([&] { return count() == kTotal; }, milliseconds(60'000))) << count() << " of " << kTotal;
+}
+
+TEST_F(BrokerFaults, TlsWithAClientCertificateAndWebsockets) {
+  const support::TlsFiles tls;
+  support::Mosquitto secure({.tls = support::MosquittoTls{tls.ca(), tls.server_certificate(), tls.server_key(), true},
+                             .has_websockets = true});
+  const std::string module = wasm_module(600'000);
+  const std::string name = push("m", module);
+  const Environment files{{"PROXY_MQTT_TLS_CA_CERT", tls.ca().string()},
+                          {"PROXY_MQTT_TLS_CLIENT_CERT", tls.client_certificate().string()},
+                          {"PROXY_MQTT_TLS_CLIENT_KEY", tls.client_key().string()}};
+  const std::map<std::string, std::uint16_t> schemes{{"ssl", secure.tls_port()},
+                                                     {"mqtts", secure.tls_port()},
+                                                     {"wss", secure.wss_port()},
+                                                     {"ws", secure.websocket_port()},
+                                                     {"mqtt", secure.port()}};
+  for (const auto& [scheme, port] : schemes) {
+    Environment overrides = scheme.ends_with('s') && scheme != "ws" ? files : scheme == "ssl" ? files : Environment{};
+    overrides["PROXY_MQTT_ADDRESS"] = scheme + "://127.0.0.1:" + std::to_string(port);
+    start_bridge(overrides);
+    support::RustProplet device({.port = secure.port()}, topics);
+    device.request(name);
+    EXPECT_TRUE(device.wait_module(name, kPatience) == module) << scheme;
+  }
+}
+
+TEST_F(BrokerFaults, ABrokerOfAnUnknownAuthorityIsRefusedUnlessVerificationIsOff) {
+  const support::TlsFiles tls, other;
+  support::Mosquitto secure(
+      {.tls = support::MosquittoTls{tls.ca(), tls.server_certificate(), tls.server_key(), false}});
+  const std::string address = "ssl://127.0.0.1:" + std::to_string(secure.tls_port());
+  bridge = std::make_unique<Bridge>(
+      environment({{"PROXY_MQTT_ADDRESS", address}, {"PROXY_MQTT_TLS_CA_CERT", other.ca().string()}}));
+  EXPECT_TRUE(wait_until(
+      [&] { return bridge->get("/health").status == 503 && secure.log().find("OpenSSL Error") != std::string::npos; }));
+  start_bridge({{"PROXY_MQTT_ADDRESS", address}, {"PROXY_MQTT_TLS_INSECURE_SKIP_VERIFY", "1"}});
+}
+
+}  // namespace
+}  // namespace propeller::integration

@@ -1,0 +1,119 @@
+#include "registry/host_policy.hpp"
+
+#include <gtest/gtest.h>
+
+namespace propeller::registry {
+namespace {
+
+namespace ip = boost::asio::ip;
+
+Url url(const std::string& text) { return parse_url(text).value(); }
+
+HostPolicy policy(const std::vector<std::string>& allow = {},
+                  const std::string& configured = "https://registry.example.org") {
+  return HostPolicy::make(url(configured), allow).value();
+}
+
+bool allows(const HostPolicy& policy, const std::string& host, const std::string& address,
+            Pointer pointer = Pointer::request) {
+  const Url target = url(std::string("https://") + host);
+  return policy.check_name(target, pointer) && policy.allows_address(ip::make_address(address), target, pointer);
+}
+
+TEST(Classify, KnowsEverySpecialRange) {
+  const auto is = [](AddressKind kind, std::initializer_list<const char*> addresses) {
+    for (const char* address : addresses) EXPECT_EQ(classify(ip::make_address(address)), kind) << address;
+  };
+  is(AddressKind::is_public,
+     {"8.8.8.8", "140.82.112.3", "172.15.255.255", "172.32.0.0", "100.63.0.1", "2606:4700::1", "64:ff9b::8.8.8.8"});
+  is(AddressKind::is_loopback,
+     {"127.0.0.1", "127.255.0.1", "::1", "::ffff:127.0.0.1", "64:ff9b::127.0.0.1", "2002:7f00:1::"});
+  is(AddressKind::is_private, {"10.1.2.3", "172.16.0.1", "172.31.255.255", "192.168.1.1", "100.64.0.1", "fd12::1",
+                               "::ffff:10.0.0.1", "fec0::1"});
+  is(AddressKind::is_link_local,
+     {"169.254.169.254", "fe80::1", "::ffff:169.254.169.254", "fd00:ec2::254", "168.63.129.16", "100.100.100.200"});
+  is(AddressKind::is_reserved,
+     {"0.0.0.0", "::", "224.0.0.1", "255.255.255.255", "192.0.2.1", "ff02::1", "2001:db8::1", "198.18.0.1"});
+}
+
+TEST(HostPolicy, WithoutAListAnyPublicHostMayBeNamed) {
+  const auto open = policy();
+  EXPECT_TRUE(allows(open, "ghcr.io", "140.82.112.3"));
+  EXPECT_FALSE(allows(open, "ghcr.io", "10.0.0.1"));
+  EXPECT_FALSE(allows(open, "ghcr.io", "::ffff:127.0.0.1"));
+  EXPECT_FALSE(allows(open, "ghcr.io", "169.254.169.254"));
+  EXPECT_FALSE(allows(open, "ghcr.io", "100.64.0.1"));
+}
+
+TEST(HostPolicy, LiteralAddressesAndLocalhostAreRefusedBeforeDns) {
+  const auto open = policy();
+  for (const char* host : {"127.0.0.1:5000", "[::1]", "10.0.0.1", "localhost", "registry.localhost", "169.254.169.254",
+                           "0x7f.1", "2130706433", "[::ffff:7f00:1]"}) {
+    const auto checked = open.check_name(url(std::string("https://") + host), Pointer::request);
+    ASSERT_FALSE(checked) << host;
+    EXPECT_EQ(checked.error().code, Code::not_allowed);
+  }
+  EXPECT_TRUE(open.check_name(url("https://8.8.8.8"), Pointer::request));
+}
+
+TEST(HostPolicy, TheConfiguredRegistryMayBeAnywhereButOnlyOnItsPort) {
+  const auto configured = policy({}, "http://localhost:5000");
+  EXPECT_TRUE(allows(configured, "localhost:5000", "127.0.0.1"));
+  EXPECT_FALSE(allows(configured, "localhost:22", "127.0.0.1"));
+}
+
+TEST(HostPolicy, ListedHostsWildcardsAndBlocksMayBePrivate) {
+  const auto listed =
+      policy({"registry.lan", "cache.lan:5000", "*.corp.example", "192.168.7.0/24", "fd12::/16", "10.9.8.7"});
+  EXPECT_TRUE(allows(listed, "registry.lan", "10.0.0.1"));
+  EXPECT_TRUE(allows(listed, "registry.lan:8443", "10.0.0.1"));
+  EXPECT_TRUE(allows(listed, "cache.lan:5000", "10.0.0.1"));
+  EXPECT_FALSE(allows(listed, "cache.lan:5001", "10.0.0.1"));
+  EXPECT_TRUE(allows(listed, "a.b.corp.example", "10.0.0.1"));
+  EXPECT_FALSE(allows(listed, "corp.example", "10.0.0.1"));
+  EXPECT_FALSE(allows(listed, "evilcorp.example", "10.0.0.1"));
+  EXPECT_TRUE(allows(listed, "anything.example", "192.168.7.9"));
+  EXPECT_TRUE(allows(listed, "anything.example", "::ffff:192.168.7.9"));
+  EXPECT_FALSE(allows(listed, "anything.example", "192.168.8.9"));
+  EXPECT_TRUE(allows(listed, "192.168.7.9", "192.168.7.9"));
+  EXPECT_TRUE(allows(listed, "[fd12::5]:5000", "fd12::5"));
+  EXPECT_TRUE(allows(listed, "10.9.8.7", "10.9.8.7"));
+}
+
+TEST(HostPolicy, AListKeepsOtherPublicHostsOutUnlessAStarIsOnIt) {
+  const auto closed = policy({"ghcr.io"});
+  EXPECT_TRUE(allows(closed, "ghcr.io", "140.82.112.3"));
+  EXPECT_FALSE(allows(closed, "quay.io", "140.82.112.3"));
+  EXPECT_TRUE(allows(closed, "registry.example.org", "140.82.112.3"));
+  const auto open = policy({"registry.lan", "*"});
+  EXPECT_TRUE(allows(open, "quay.io", "140.82.112.3"));
+  EXPECT_FALSE(allows(open, "quay.io", "10.0.0.1"));
+}
+
+TEST(HostPolicy, RedirectsOfTheConfiguredRegistryMayBePrivateButNotLinkLocal) {
+  const auto open = policy();
+  EXPECT_TRUE(allows(open, "minio.lan", "10.0.0.1", Pointer::configured_registry));
+  EXPECT_TRUE(allows(open, "127.0.0.1:9000", "127.0.0.1", Pointer::configured_registry));
+  EXPECT_FALSE(allows(open, "169.254.169.254", "169.254.169.254", Pointer::configured_registry));
+  EXPECT_FALSE(allows(open, "minio.lan", "169.254.169.254", Pointer::configured_registry));
+}
+
+TEST(HostPolicy, RedirectsOfOtherRegistriesMayOnlyBePublicEvenWhereAListIsShort) {
+  const auto closed = policy({"ghcr.io"});
+  EXPECT_TRUE(allows(closed, "pkg-containers.example", "140.82.112.3", Pointer::other_registry));
+  EXPECT_FALSE(allows(closed, "pkg-containers.example", "10.0.0.1", Pointer::other_registry));
+  EXPECT_FALSE(allows(closed, "127.0.0.1", "127.0.0.1", Pointer::other_registry));
+}
+
+TEST(HostPolicy, RefusesEntriesThatMakeNoSense) {
+  for (const char* entry :
+       {"", "a b", "10.0.0.0/33", "x/8", "fd00::/129", "*.", "ex*ample.org", "host:99999", "10.0.0.0/"}) {
+    const auto made = HostPolicy::make(url("https://x.org"), {entry});
+    ASSERT_FALSE(made) << entry;
+    EXPECT_EQ(made.error().code, Code::bad_config);
+  }
+  EXPECT_FALSE(HostPolicy::make(url("https://x.org"), std::vector<std::string>(HostPolicy::kEntriesMax + 1, "a.org")));
+}
+
+}  // namespace
+}  // namespace propeller::registry

@@ -1,0 +1,83 @@
+#!/usr/bin/env python3
+"""Runs docker-compose.yml: a module is pushed to the registry, a device asks the bridge for it and gets the same bytes.
+
+    tools/compose_test.py COMPOSE COMMAND …      (called by tools/containers.sh, which sets MOSQUITTO_IMAGE and so on)
+"""
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import playground as pg
+
+ROOT = Path(__file__).resolve().parent.parent
+READY_SECONDS_MAX = 60
+PROJECT = "propeller-compose-test"
+
+
+class Site:
+    def __init__(self, compose):
+        self.ports = {name: pg.free_port() for name in ("MQTT_PORT", "REGISTRY_PORT", "PROXY_HTTP_PORT")}
+        self.environment = {**os.environ, **{name: str(port) for name, port in self.ports.items()}}
+        self.compose = [*compose, "-p", PROJECT, "-f", str(ROOT / "docker-compose.yml")]
+
+    def run(self, *arguments, **environment):
+        """(exit code, output)"""
+        done = subprocess.run([*self.compose, *arguments], cwd=ROOT, stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                              env={**self.environment, **environment})
+        return done.returncode, done.stdout + done.stderr
+
+    def must(self, *arguments, **environment):
+        code, output = self.run(*arguments, **environment)
+        if code != 0:
+            raise pg.Problem(f"compose {' '.join(arguments)} ended with {code}:\n{output}")
+        return output
+
+    def down(self):
+        self.run("down", "-v")
+        if "podman-compose" in self.compose[-5]:  # which leaves its network behind
+            podman = [part.replace("podman-compose", "podman") for part in self.compose[:-4]]
+            subprocess.run([*podman, "network", "rm", PROJECT + "_default"], stdin=subprocess.DEVNULL, capture_output=True)
+
+    def wait_until(self, what, is_so):
+        deadline = time.monotonic() + READY_SECONDS_MAX
+        while not is_so():
+            if time.monotonic() > deadline:
+                raise pg.Problem(f"{what}: not within {READY_SECONDS_MAX} s\n" + self.run("logs", "proxy")[1][-3000:])
+            time.sleep(0.2)
+
+
+def check(site):
+    module = pg.grown(pg.module_from_text(ROOT / "tools/demo/add.wasm.txt"), 2_000_000)
+    site.must("up", "-d", "mosquitto", "registry", "proxy")
+    registry = f"http://127.0.0.1:{site.ports['REGISTRY_PORT']}"
+    site.wait_until("registry", lambda: pg.status_of(registry + "/v2/") == 200)
+    pg.Images(registry).push_raw("acme/add", "latest", module)
+    pg.Images(registry).push_image("acme/add", "v1", module)
+    health = f"http://127.0.0.1:{site.ports['PROXY_HTTP_PORT']}/health"
+    site.wait_until("health from outside", lambda: pg.status_of(health) == 200)
+    site.must("exec", "-T", "proxy", "propeller-proxy", "healthcheck")
+    for reference in ("acme/add", "acme/add:v1"):
+        output = site.must("run", "--rm", "-T", "device", REFERENCE=reference)
+        if pg.sha256(module) not in output:
+            raise pg.Problem(f"{reference}: the device has something else than what was pushed:\n{output}")
+        print(f"compose-test: {reference:<12} {len(module):,} bytes, sha256 {pg.sha256(module)[:12]}, as pushed")
+
+
+def main():
+    site = Site(sys.argv[1:])
+    site.down()  # what an interrupted run left
+    try:
+        check(site)
+    except pg.Problem as problem:
+        print(f"compose-test: {problem}", file=sys.stderr)
+        return 1
+    finally:
+        site.down()
+    print("compose-test: ok")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
