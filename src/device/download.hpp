@@ -87,7 +87,11 @@ class Download {
 
  private:
   [[nodiscard]] bool is_direct() const { return options_.request.deliver == mqtt::Delivery::direct; }
-  [[nodiscard]] std::uint32_t window() const { return options_.request.window.value_or(kWindowDefault); }
+  /// What the bridge granted; one that does not say it is taken to grant what was asked for.
+  [[nodiscard]] std::uint32_t window() const {
+    const auto asked = options_.request.window.value_or(kWindowDefault);
+    return manifest_ ? manifest_->window.value_or(asked) : asked;
+  }
   void ask(time_point now);
   void ask_soon(time_point when);
   [[nodiscard]] duration patience() const;

@@ -87,6 +87,12 @@ std::string transfer_of(JsonFields& fields) {
   return transfer;
 }
 
+std::optional<std::uint32_t> small_number(JsonFields& fields, std::string_view name) {
+  const auto value = positive(fields, name);
+  if (!value) return std::nullopt;
+  return static_cast<std::uint32_t>(std::min<std::uint64_t>(*value, std::numeric_limits<std::uint32_t>::max()));
+}
+
 Result<ProxyMessage> request_in(JsonFields& fields) {
   ImageRequest request;
   request.app_name = fields.required_text("app_name");
@@ -101,10 +107,7 @@ Result<ProxyMessage> request_in(JsonFields& fields) {
   request.encoding = choice(fields, "encoding", kEncodings);
   request.compression = choice(fields, "compression", kCompressions).value_or(request.compression);
   request.chunk_size = positive(fields, "chunk_size");
-  if (const auto window = positive(fields, "window")) {
-    request.window =
-        static_cast<std::uint32_t>(std::min<std::uint64_t>(*window, std::numeric_limits<std::uint32_t>::max()));
-  }
+  request.window = small_number(fields, "window");
   request.digest = digest(fields, "digest");
   request.missing = ranges(fields, "missing");
   if (const auto deadline = positive(fields, "deadline_ms")) {
@@ -215,6 +218,7 @@ std::string encode_manifest(const DirectManifest& manifest) {
   json["media_type"] = manifest.media_type;
   json["chunk_size"] = manifest.chunk_size;
   json["total_chunks"] = manifest.total_chunks;
+  if (manifest.window) json["window"] = *manifest.window;
   json["compression"] = name_in(kCompressions, manifest.compression);
   json["encoding"] = name_in(kEncodings, manifest.encoding);
   if (!manifest.chunk_sha256.empty() && manifest.chunk_sha256.size() <= kChunkHashesMax)
@@ -223,8 +227,9 @@ std::string encode_manifest(const DirectManifest& manifest) {
 }
 
 Result<DirectManifest> parse_manifest(std::string_view json) {
-  constexpr std::string_view kNames[] = {"transfer",   "app_name",     "digest",      "size",     "media_type",
-                                         "chunk_size", "total_chunks", "compression", "encoding", "chunk_sha256"};
+  constexpr std::string_view kNames[] = {"transfer",    "app_name",   "digest",       "size",
+                                         "media_type",  "chunk_size", "total_chunks", "window",
+                                         "compression", "encoding",   "chunk_sha256"};
   JsonFields fields(json, kManifestBytesMax, kNames);
   DirectManifest manifest;
   manifest.transfer = transfer_of(fields);
@@ -234,6 +239,7 @@ Result<DirectManifest> parse_manifest(std::string_view json) {
   manifest.media_type = fields.text("media_type").value_or(manifest.media_type);
   manifest.chunk_size = fields.required_number("chunk_size");
   manifest.total_chunks = fields.required_number("total_chunks");
+  manifest.window = small_number(fields, "window");
   manifest.compression = choice(fields, "compression", kCompressions).value_or(manifest.compression);
   manifest.encoding = choice(fields, "encoding", kEncodings).value_or(manifest.encoding);
   manifest.chunk_sha256 = fields.texts("chunk_sha256");

@@ -95,6 +95,7 @@ struct DirectManifest {
   std::uint64_t size = 0;
   std::string media_type = "application/wasm";
   std::uint64_t chunk_size = 0, total_chunks = 0;
+  std::optional<std::uint32_t> window = {};  ///< chunks that may be in flight before an acknowledgement
   Compression compression = Compression::none;
   Encoding encoding = Encoding::raw;
   std::vector<std::string> chunk_sha256 = {};  ///< hex; at most kChunkHashesMax, else left out

@@ -1,5 +1,7 @@
 #include "stream/admission.hpp"
 
+#include <algorithm>
+
 namespace propeller::stream {
 
 void RateEstimate::tick(steady_clock::time_point now, bool is_busy) {
@@ -12,22 +14,34 @@ void RateEstimate::tick(steady_clock::time_point now, bool is_busy) {
   bytes_ = 0;
 }
 
-bool may_start(const Load& load, std::uint64_t size_bytes, std::optional<double> bytes_per_second) {
-  if (load.active_count == 0 || !bytes_per_second) return true;
-  const double seconds = static_cast<double>(load.active_remaining_bytes + size_bytes) / *bytes_per_second;
-  return seconds <= static_cast<double>(kClientPatience.count());
+bool may_start(const Load& load, std::uint64_t size_bytes, steady_clock::duration waited,
+               std::optional<double> bytes_per_second) {
+  constexpr double kRateAssumed = 1e6;
+  if (load.count == 0) return true;
+  const double seconds =
+      static_cast<double>(load.remaining_bytes + size_bytes) / bytes_per_second.value_or(kRateAssumed);
+  const std::chrono::duration<double> patience =
+      std::min<steady_clock::duration>(load.patience, kClientPatience - waited);
+  return seconds <= patience.count();
 }
 
-void Pacing::start(steady_clock::time_point now, std::uint64_t messages) {
-  begin_ = now;
-  messages_ = messages;
-  sent_ = 0;
+void Pacing::begin(steady_clock::time_point now, std::uint64_t messages) {
+  allowance_ = messages_ == 0 ? static_cast<double>(kBurstMessages) : allowance(now);
+  counted_ = now;
+  messages_ += messages;
 }
 
-bool Pacing::may_send(steady_clock::time_point now) const {
-  if (sent_ < kBurstMessages || messages_ <= kBurstMessages) return true;
-  const double share = std::chrono::duration<double>(now - begin_) / std::chrono::duration<double>(kSpread);
-  return static_cast<double>(sent_ - kBurstMessages) < share * static_cast<double>(messages_ - kBurstMessages);
+void Pacing::end(std::uint64_t messages) { messages_ -= std::min(messages, messages_); }
+
+void Pacing::sent(steady_clock::time_point now) {
+  allowance_ = allowance(now) - 1;
+  counted_ = now;
+}
+
+double Pacing::allowance(steady_clock::time_point now) const {
+  const double rate = static_cast<double>(messages_) / std::chrono::duration<double>(kClientPatience).count();
+  const double grown = allowance_ + std::chrono::duration<double>(now - counted_).count() * rate;
+  return std::min(grown, static_cast<double>(kBurstMessages));
 }
 
 }  // namespace propeller::stream

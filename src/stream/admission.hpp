@@ -27,32 +27,39 @@ class RateEstimate {
   std::optional<double> rate_;
 };
 
-/// May another broadcast begin? Only when all that is being sent, and this one, end within the patience of the
-/// clients that wait for it, at the rate measured. With nothing being sent the answer is yes.
+/// The broadcasts in progress, which share the rate.
 struct Load {
-  std::uint64_t active_remaining_bytes = 0;  ///< of the broadcasts in progress
-  std::uint64_t active_count = 0;
+  std::uint64_t remaining_bytes = 0;
+  std::uint64_t count = 0;
+  steady_clock::duration patience = kClientPatience;  ///< of the client that will give up first
 };
-[[nodiscard]] bool may_start(const Load& load, std::uint64_t size_bytes, std::optional<double> bytes_per_second);
+/// May another broadcast of `size_bytes`, asked for `waited` ago, begin? Only when all that is being sent, and this
+/// one, end while their clients still wait, at the rate measured; before anything was measured, at a slow link's.
+/// With nothing being sent the answer is yes.
+[[nodiscard]] bool may_start(const Load& load, std::uint64_t size_bytes, steady_clock::duration waited,
+                             std::optional<double> bytes_per_second);
 
-/// Spreads a large set over time: brokers queue a bounded number of messages for one slow subscriber and drop the
-/// rest whatever the QoS (PROTOCOL 1.4, consequence 6; Mosquitto: 1000). A subscriber that could make the clients'
-/// deadline at all drains at least total/55 s, so after a first burst the rest goes out at total/45 s: its queue
-/// never holds much more than the burst.
+/// Spreads the sets of one channel over time: brokers queue a bounded number of messages for one slow subscriber and
+/// drop the rest whatever the QoS (PROTOCOL 1.4, consequence 6; Mosquitto: 1000). A subscriber that can make the
+/// clients' deadline at all drains a set at total/55 s; what goes out at that rate after a first burst never makes its
+/// queue longer than the burst.
 class Pacing {
  public:
-  static constexpr std::uint64_t kBurstMessages = 500;
-  static constexpr std::chrono::seconds kSpread{45};
+  static constexpr std::uint64_t kBurstMessages = 850;
 
-  /// `messages` on their way to one subscriber at the same time: this set and the others of its channel.
-  void start(steady_clock::time_point now, std::uint64_t messages);
-  [[nodiscard]] bool may_send(steady_clock::time_point now) const;
-  void sent() { ++sent_; }
+  /// A set of so many messages begins, or one in progress grows by them.
+  void begin(steady_clock::time_point now, std::uint64_t messages);
+  /// They are over, sent or not. With the last of them the channel has its burst back.
+  void end(std::uint64_t messages);
+  [[nodiscard]] bool may_send(steady_clock::time_point now) const { return allowance(now) >= 1; }
+  void sent(steady_clock::time_point now);
 
  private:
-  steady_clock::time_point begin_{};
-  std::uint64_t messages_ = 0;
-  std::uint64_t sent_ = 0;
+  [[nodiscard]] double allowance(steady_clock::time_point now) const;
+
+  std::uint64_t messages_ = 0;  ///< of the sets in progress
+  double allowance_ = 0;        ///< messages, at `counted_`; below 0 when small images went ahead
+  steady_clock::time_point counted_{};
 };
 
 }  // namespace propeller::stream

@@ -1,3 +1,4 @@
+// Second part: the life of a transfer. See requests.cpp, sending.cpp and reports.cpp for the others.
 #include "stream/dispatcher.hpp"
 
 #include <fmt/format.h>
@@ -5,20 +6,18 @@
 #include <algorithm>
 #include <utility>
 
-#include "base/assert.hpp"
-#include "base/random.hpp"
 #include "observe/log.hpp"
 
 namespace propeller::stream {
 
 namespace {
 
-constexpr std::uint64_t kDirectChunkMin = 256;
-constexpr std::uint32_t kDirectWindowDefault = 8;
-constexpr std::uint32_t kDirectWindowMax = 64;
 constexpr std::size_t kEmbeddedMessageBytes = 1023;
 
 }  // namespace
+
+const Error Dispatcher::kOtherBytes{Code::digest_mismatch, Origin::client,
+                                    "the name points at other bytes than the 'digest' that was asked for"};
 
 Dispatcher::Dispatcher(Options options, ChunkChannel& channel, Outlets outlets, StartedSets& started_sets,
                        const base::Clock& clock, Probe& probe)
@@ -28,137 +27,12 @@ Dispatcher::Dispatcher(Options options, ChunkChannel& channel, Outlets outlets, 
       started_sets_(started_sets),
       clock_(clock),
       probe_(probe),
-      publisher_(outlets_.publish, options_.mqtt.inflight_max) {
+      publisher_(outlets_.publish, options_.mqtt.inflight_max),
+      pacing_(options_.channels.size()) {
   for (const auto& each : options_.channels) {
     channel_by_topic_.emplace(mqtt::topics_of(each).request, topics_.size());
     topics_.push_back(mqtt::topics_of(each));
   }
-}
-
-std::vector<mqtt::Subscription> Dispatcher::subscriptions() const {
-  std::vector<mqtt::Subscription> list;
-  for (std::size_t i = 0; i < topics_.size(); ++i) {
-    list.push_back({topics_[i].request_filter(options_.mqtt.share_group), std::max(1, chunk_qos(i))});
-  }
-  return list;
-}
-
-void Dispatcher::on_message(const mqtt::Incoming& message) {
-  const auto channel = channel_by_topic_.find(message.topic);
-  if (channel == channel_by_topic_.end()) return;
-  auto parsed = mqtt::parse_message(message.payload);
-  if (!parsed) {
-    probe_.requests.add();
-    refuse(channel->second, mqtt::app_name_of(message.payload), {}, parsed.error());
-  } else if (const auto* ack = std::get_if<mqtt::Acknowledgement>(&*parsed)) {
-    handle_acknowledgement(channel->second, *ack);
-  } else {
-    probe_.requests.add();
-    handle_request(channel->second, std::move(std::get<mqtt::ImageRequest>(*parsed)), message);
-  }
-  publisher_.flush_control();
-}
-
-void Dispatcher::handle_request(std::size_t channel, mqtt::ImageRequest request, const mqtt::Incoming& message) {
-  const auto refuse_with = [&](const Error& why) { refuse(channel, request.app_name, request.proplet_id, why); };
-  if (is_draining_)
-    return refuse_with({Code::shutting_down, Origin::internal, "the bridge is shutting down; ask again in a minute"});
-  if (const auto resting = quarantine_.find({options_.channels[channel].id, request.app_name}, now())) {
-    const auto seconds = std::chrono::ceil<std::chrono::seconds>(resting->until - now()).count();
-    return refuse_with({resting->why.code, resting->why.origin,
-                        fmt::format("{}; the name rests for another {} s", resting->why.detail, seconds)});
-  }
-  std::optional<Direct> direct;
-  if (request.deliver == mqtt::Delivery::direct || !message.response_topic.empty()) {
-    auto wish = direct_of(channel, request, message);
-    if (!wish) return refuse_with(wish.error());
-    direct = std::move(*wish);
-  }
-  const auto same = std::ranges::find_if(transfers_, [&](const Transfer& each) {
-    return each.channel == channel && each.app_name == request.app_name &&
-           each.direct.has_value() == direct.has_value() && (!direct || each.direct->topic_base == direct->topic_base);
-  });
-  if (same != transfers_.end()) {
-    if (!direct) return join(*same, request.proplet_id);
-    remove(*same);  // the device began anew, or comes back with what it misses
-  }
-  if (transfers_.size() >= options_.stream.transfers_max) {
-    return refuse_with({Code::overloaded, Origin::internal,
-                        fmt::format("{} transfers are waiting already; ask again later", transfers_.size())});
-  }
-  auto reference = registry::parse_reference(request.app_name, options_.default_registry);
-  if (!reference) return refuse_with(reference.error());
-
-  auto& transfer = transfers_.emplace_back();
-  transfer.id = base::random_hex(8);
-  transfer.channel = channel;
-  transfer.app_name = std::move(request.app_name);
-  transfer.proplet_id = std::move(request.proplet_id);
-  transfer.reference = std::move(*reference);
-  transfer.direct = std::move(direct);
-  transfer.asked = now();
-  if (transfer.direct) transfer.chunk_size = direct_chunk_size(transfer, request.chunk_size);
-  if (request.deadline) transfer.deadline = transfer.asked + *request.deadline;
-  begin_fetch(transfer);
-  observe::log_info(
-      "request accepted",
-      {observe::kv("transfer", transfer.id), observe::kv("channel", options_.channels[channel].id),
-       observe::kv("app_name", transfer.app_name), observe::kv("deliver", transfer.direct ? "direct" : "broadcast")});
-  report(transfer, mqtt::State::accepted);
-  report(transfer, mqtt::State::fetching);
-}
-
-Result<Direct> Dispatcher::direct_of(std::size_t channel, const mqtt::ImageRequest& request,
-                                     const mqtt::Incoming& message) const {
-  if (is_embedded(channel))
-    return fail(Code::bad_request, Origin::client, "channels of the embedded profile have no direct delivery");
-  Direct direct;
-  const std::string own_space = topics_[channel].chunks + "/";
-  if (!message.response_topic.empty()) {
-    // A device may only name a place below its own channel: the bridge publishes with the bridge's rights.
-    const auto& topic = message.response_topic;
-    if (!topic.starts_with(own_space) || topic.size() == own_space.size() ||
-        topic.find_first_of("+#") != std::string::npos) {
-      return fail(Code::bad_request, Origin::client, fmt::format("the response topic has to be below '{}'", own_space));
-    }
-    direct.topic_base = topic.ends_with('/') ? topic.substr(0, topic.size() - 1) : topic;
-    direct.correlation_data = message.correlation_data;
-  } else {
-    if (!mqtt::is_topic_level(request.proplet_id)) {
-      return fail(Code::bad_request, Origin::client,
-                  "a direct delivery needs a 'proplet_id' of 1 to 128 characters without / + # $");
-    }
-    direct.topic_base = own_space + request.proplet_id;
-  }
-  direct.encoding = request.encoding.value_or(mqtt::Encoding::raw);
-  direct.compression = request.compression;
-  direct.window = std::clamp(request.window.value_or(kDirectWindowDefault), 1u, kDirectWindowMax);
-  direct.digest = request.digest;
-  direct.missing = request.missing;
-  return direct;
-}
-
-std::uint64_t Dispatcher::direct_chunk_size(const Transfer& transfer, std::optional<std::uint64_t> wish) const {
-  const auto configured = options_.stream.chunk_size_bytes;
-  const auto packet_max =
-      packet_bytes_max(topics_[transfer.channel].direct_chunk(transfer.proplet_id, transfer.id, configured));
-  const auto fits = transfer.direct->encoding == mqtt::Encoding::json
-                        ? mqtt::raw_bytes_that_fit(transfer.app_name, configured, packet_max)
-                        : packet_max;
-  return std::clamp(std::min(wish.value_or(configured), configured), std::min(kDirectChunkMin, configured),
-                    std::max<std::uint64_t>(fits, kDirectChunkMin));
-}
-
-void Dispatcher::join(Transfer& transfer, const std::string& proplet_id) {
-  ++transfer.requests;
-  if (transfer.stage == Stage::sending && transfer.has_begun()) {
-    transfer.plan.join();
-    top_up(transfer);
-  }
-  observe::log_info("request joins a transfer",
-                    {observe::kv("transfer", transfer.id), observe::kv("proplet", proplet_id),
-                     observe::kv("requests", transfer.requests)});
-  report(transfer, transfer.stage == Stage::sending ? mqtt::State::sending : mqtt::State::accepted);
 }
 
 void Dispatcher::begin_fetch(Transfer& transfer) {
@@ -180,6 +54,7 @@ void Dispatcher::on_image(LaneId lane, ImageInfo image) {
   }
   const bool is_refetched = transfer->total_chunks > 0;
   transfer->image = std::move(image);
+  if (!refuse_other_wishes(*transfer)) return settle();
   if (!is_refetched) {
     if (auto planned = plan_chunks(*transfer); !planned) {
       fail_transfer(*transfer, planned.error());
@@ -190,6 +65,7 @@ void Dispatcher::on_image(LaneId lane, ImageInfo image) {
   if (is_refetched) {
     transfer->stage = Stage::sending;
     outlets_.feed(lane, transfer->chunk_size);
+    plan_for_joined(*transfer);
     top_up(*transfer);
   } else {
     transfer->stage = Stage::waiting;
@@ -198,9 +74,50 @@ void Dispatcher::on_image(LaneId lane, ImageInfo image) {
   settle();
 }
 
+// False: nobody is left who wants it.
+bool Dispatcher::refuse_other_wishes(Transfer& transfer) {
+  const auto wishes = std::exchange(transfer.wishes, {});
+  for (const auto& wish : wishes) {
+    if (wish.digest == transfer.image.digest) continue;
+    if (transfer.requests == 1) {
+      fail_transfer(transfer, kOtherBytes);
+      return false;
+    }
+    --transfer.requests;
+    refuse(transfer.channel, transfer.app_name, wish.proplet_id, kOtherBytes);
+  }
+  return true;
+}
+
+void Dispatcher::plan_for_joined(Transfer& transfer) {
+  if (!std::exchange(transfer.is_joined_late, false)) return;
+  const auto before = transfer.plan.remaining();
+  transfer.plan.join();
+  const auto more = transfer.plan.remaining() - before;
+  transfer.paced_messages += more;
+  pacing_[transfer.channel].begin(now(), more);
+}
+
 void Dispatcher::settle() {
-  while (std::exchange(needs_admission_, false)) admit();
+  do {
+    while (std::exchange(needs_admission_, false)) admit();
+    flush();
+  } while (needs_admission_);
+}
+
+void Dispatcher::flush() {
   publisher_.flush_control();
+  for (const auto& [lane, refused] : publisher_.take_announced()) {
+    auto* transfer = by_lane(lane);
+    if (!transfer) continue;
+    if (refused) {
+      fail_transfer(*transfer, {Code::broker_rejected, Origin::upstream, refused->detail});
+    } else {
+      transfer->direct->is_announced = true;
+      top_up(*transfer);
+    }
+  }
+  probe_.statuses_dropped.add(publisher_.dropped() - std::exchange(statuses_dropped_, publisher_.dropped()));
 }
 
 Result<void> Dispatcher::plan_chunks(Transfer& transfer) const {
@@ -224,7 +141,8 @@ Result<void> Dispatcher::plan_broadcast(Transfer& transfer) const {
   const auto size = transfer.image.size;
   if (transfer.chunk_size == 0) {  // a set that is taken up again keeps its chunks
     const auto& topic = topics_[transfer.channel].chunks;
-    const std::size_t message_max = is_embedded(transfer.channel) ? kEmbeddedMessageBytes : packet_bytes_max(topic);
+    const std::size_t message_max =
+        is_embedded(transfer.channel) ? kEmbeddedMessageBytes : packet_bytes_max(topic.size());
     transfer.chunk_size = options_.stream.chunk_size_bytes;
     // The total has its digits in the message too: with the size as total the estimate is on the safe side.
     transfer.chunk_size =
@@ -258,8 +176,11 @@ void Dispatcher::admit() {
     if (each.stage != Stage::sending) continue;
     ++sending;
     if (each.direct || each.is_small()) continue;
-    ++load.active_count;
-    load.active_remaining_bytes += each.remaining_bytes();
+    ++load.count;
+    load.remaining_bytes += each.remaining_bytes();
+    // One that is late already is no reason to hold up the others.
+    if (const auto patience = kClientPatience - (now() - each.asked); patience > patience.zero())
+      load.patience = std::min<steady_clock::duration>(load.patience, patience);
   }
   // Small ones first, but nobody for ever: who has waited half the patience of a client goes first.
   const auto is_late = [&](const Transfer* each) { return now() - each->asked > kClientPatience / 2; };
@@ -271,12 +192,18 @@ void Dispatcher::admit() {
   for (auto* each : waiting) {
     const bool is_counted = !each->direct && !each->is_small();
     if (sending >= kSendingMax && !each->is_small()) continue;
-    if (is_counted && (is_full || !may_start(load, each->image.size, rate_.bytes_per_second()))) {
+    const auto waited = now() - each->asked;
+    if (is_counted && (is_full || !may_start(load, each->image.size, waited, rate_.bytes_per_second()))) {
       is_full = true;
+      if (!std::exchange(each->is_told_to_wait, true)) report(*each, mqtt::State::accepted);
       continue;
     }
     ++sending;
-    if (is_counted) ++load.active_count, load.active_remaining_bytes += each->image.size;
+    if (is_counted) {
+      ++load.count;
+      load.remaining_bytes += each->image.size;
+      load.patience = std::min<steady_clock::duration>(load.patience, kClientPatience - waited);
+    }
     start(*each);
   }
 }
@@ -297,12 +224,11 @@ void Dispatcher::start(Transfer& transfer) {
   }
   transfer.stage = Stage::sending;
   if (transfer.began == steady_clock::time_point{}) transfer.began = now();
-  std::uint64_t messages = transfer.plan.remaining();
-  for (const auto& each : transfers_) {
-    if (&each != &transfer && each.channel == transfer.channel && each.stage == Stage::sending)
-      messages += each.plan.remaining();
+  if (!transfer.direct) {
+    transfer.paced_messages = transfer.plan.remaining();
+    pacing_[transfer.channel].begin(now(), transfer.paced_messages);
+    plan_for_joined(transfer);
   }
-  transfer.pacing.start(now(), messages);
   outlets_.feed(transfer.lane, transfer.chunk_size);
   observe::log_info(
       "sending", {observe::kv("transfer", transfer.id), observe::kv("app_name", transfer.app_name),
@@ -311,7 +237,7 @@ void Dispatcher::start(Transfer& transfer) {
   report(transfer, mqtt::State::sending);
   if (transfer.direct) {
     transfer.direct->heard = now();
-    send_direct_manifest(transfer);
+    announce(transfer);
   }
   top_up(transfer);
 }
@@ -329,6 +255,7 @@ void Dispatcher::finish(Transfer& transfer) {
 void Dispatcher::lane_failed(LaneId lane, const Error& why) {
   auto* transfer = by_lane(lane);
   if (!transfer) return;
+  if (why.code == Code::digest_mismatch) rest(*transfer, why);
   if (!may_refetch(*transfer, why)) return fail_transfer(*transfer, why);
   observe::log_warn("fetching the begun image again",
                     {observe::kv("transfer", transfer->id), observe::kv("error", base::describe(why))});
@@ -354,8 +281,7 @@ bool Dispatcher::may_refetch(const Transfer& transfer, const Error& why) const {
 void Dispatcher::fail_transfer(Transfer& transfer, const Error& why) {
   const bool is_partial = !transfer.direct && !transfer.is_small() && transfer.has_begun();
   if (!is_partial) started_sets_.finish(transfer.id);
-  const bool is_corrupt = why.code == Code::digest_mismatch && !transfer.direct;
-  if (is_corrupt || (is_partial && why.code != Code::shutting_down)) rest(transfer, why);
+  if (is_partial && why.code != Code::shutting_down) rest(transfer, why);
   report(transfer, mqtt::State::failed, &why);
   probe_.failed(base::to_string(base::wire_code(why))).add();
   observe::log_warn("transfer failed",
@@ -374,6 +300,8 @@ void Dispatcher::rest(const Transfer& transfer, const Error& why) {
 
 void Dispatcher::remove(Transfer& transfer) {
   channel_.close_lane(transfer.lane);
+  publisher_.retract(transfer.lane);
+  pacing_[transfer.channel].end(transfer.paced_messages);
   outlets_.forget(transfer.lane);
   by_lane_.erase(transfer.lane);
   transfers_.remove_if([&](const Transfer& each) { return &each == &transfer; });
@@ -384,9 +312,15 @@ void Dispatcher::take_up(const std::vector<StartedSet>& sets) {
     const auto channel = std::ranges::find(options_.channels, set.channel, &config::Channel::id);
     auto reference = registry::parse_reference(set.pinned, options_.default_registry);
     const bool is_whole = set.delivered >= (set.size + set.chunk_size - 1) / set.chunk_size;
-    if (channel == options_.channels.end() || !reference || is_whole ||
-        transfers_.size() >= options_.stream.transfers_max) {
+    if (channel == options_.channels.end() || is_whole) {
       started_sets_.finish(set.id);
+      continue;
+    }
+    if (!reference || transfers_.size() >= options_.stream.transfers_max) {
+      const auto until = now() + Quarantine::kRest;
+      quarantine_.put({set.channel, set.app_name}, until,
+                      {Code::overloaded, Origin::internal, "a set of chunks was broken off by a restart"});
+      resting_sets_.emplace(until, set.id);
       continue;
     }
     auto& transfer = transfers_.emplace_back();
@@ -422,7 +356,7 @@ void Dispatcher::end_drain() {
     fail_transfer(transfers_.front(), {Code::shutting_down, Origin::internal,
                                        "the bridge is shutting down; begun deliveries go on after its restart"});
   }
-  publisher_.flush_control();
+  flush();
 }
 
 Transfer* Dispatcher::by_lane(LaneId lane) {

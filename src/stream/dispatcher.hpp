@@ -38,6 +38,9 @@ class Dispatcher {
   static constexpr std::size_t kSendingMax = 32;
   static constexpr std::uint32_t kBreaksMax = 5;     ///< disconnects without a chunk acknowledged, then broker_rejected
   static constexpr std::uint32_t kRefetchesMax = 2;  ///< of a set that was begun
+  static constexpr std::size_t kWishesMax = 64;      ///< devices that name a digest while it is not known, a transfer
+  static constexpr std::chrono::seconds kProgressInterval{1};
+  static const Error kOtherBytes;
   static constexpr std::chrono::seconds kAckPatience{30};
   static constexpr std::chrono::minutes kPausedKept{10};
   static constexpr std::chrono::minutes kWaitMax{5};
@@ -65,7 +68,7 @@ class Dispatcher {
   void on_down();
   void on_message(const mqtt::Incoming& message);
   void on_delivered(std::uint64_t token);
-  void on_undelivered(std::uint64_t token) { publisher_.undelivered(token); }
+  void on_undelivered(std::uint64_t token);
   void on_image(LaneId lane, ImageInfo image);
   /// Chunks or failures wait in the channel, or the window has room.
   void pump();
@@ -92,16 +95,21 @@ class Dispatcher {
   using Transfers = std::list<Transfer>;
   using Stage = Transfer::Stage;
 
-  // dispatcher.cpp: requests and the life of a transfer
+  // requests.cpp: what devices ask for
   void handle_request(std::size_t channel, mqtt::ImageRequest request, const mqtt::Incoming& message);
   [[nodiscard]] Result<Direct> direct_of(std::size_t channel, const mqtt::ImageRequest& request,
                                          const mqtt::Incoming& message) const;
   [[nodiscard]] std::uint64_t direct_chunk_size(const Transfer& transfer, std::optional<std::uint64_t> wish) const;
-  void join(Transfer& transfer, const std::string& proplet_id);
+  void join(Transfer& transfer, const mqtt::ImageRequest& request);
+
+  // dispatcher.cpp: the life of a transfer
   void begin_fetch(Transfer& transfer);
   [[nodiscard]] Result<void> plan_chunks(Transfer& transfer) const;
   [[nodiscard]] Result<void> plan_broadcast(Transfer& transfer) const;
+  [[nodiscard]] bool refuse_other_wishes(Transfer& transfer);
+  void plan_for_joined(Transfer& transfer);
   void settle();
+  void flush();
   void admit();
   void start(Transfer& transfer);
   void finish(Transfer& transfer);
@@ -117,16 +125,17 @@ class Dispatcher {
   [[nodiscard]] bool may_order(const Transfer& transfer, std::uint64_t index) const;
   [[nodiscard]] bool send(Transfer& transfer, Chunk chunk);
   [[nodiscard]] Result<mqtt::Outgoing> direct_message(const Transfer& transfer, const Chunk& chunk) const;
-  void send_direct_manifest(const Transfer& transfer);
+  void announce(const Transfer& transfer);
   void maybe_finish(Transfer& transfer);
   void watch_direct(Transfer& transfer);
   void expire(Transfer& transfer);
-  void report_progress(Transfer& transfer);
 
   // reports.cpp: what devices and the operator are told
   void refuse(std::size_t channel, const std::string& app_name, const std::string& proplet_id, const Error& why);
-  void report(const Transfer& transfer, mqtt::State state, const Error* why = nullptr);
-  void publish_status(std::size_t channel, const mqtt::Status& status);
+  void report(Transfer& transfer, mqtt::State state, const Error* why = nullptr);
+  void publish_status(std::size_t channel, mqtt::Status status);
+  void report_progress();
+  void report_sending(Transfer& transfer);
   void log_summary(const Transfer& transfer) const;
 
   [[nodiscard]] Transfer* by_lane(LaneId lane);
@@ -135,7 +144,7 @@ class Dispatcher {
   }
   [[nodiscard]] DeliveryPlan::Kind kind_of(std::size_t channel) const;
   [[nodiscard]] int chunk_qos(std::size_t channel) const { return options_.channels[channel].qos; }
-  [[nodiscard]] std::size_t packet_bytes_max(std::string_view topic) const;
+  [[nodiscard]] std::size_t packet_bytes_max(std::size_t topic_bytes) const;
   [[nodiscard]] steady_clock::time_point now() const { return clock_.now(); }
 
   Options options_;
@@ -148,6 +157,8 @@ class Dispatcher {
   Probe& probe_;
 
   Publisher publisher_;
+  std::vector<Pacing> pacing_;  ///< by channel
+  std::uint64_t statuses_dropped_ = 0;
   mqtt::BrokerLimits limits_;
   Transfers transfers_;
   std::unordered_map<LaneId, Transfer*> by_lane_;

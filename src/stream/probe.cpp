@@ -23,6 +23,8 @@ Probe::Probe(observe::Metrics& metrics)
           metrics.counter("propeller_bridge_chunks_resent_total", "Chunks sent again because the connection broke.")),
       statuses_dropped(metrics.counter("propeller_bridge_statuses_dropped_total",
                                        "Status messages dropped because too many waited.")),
+      messages_dropped(metrics.counter("propeller_bridge_messages_dropped_total",
+                                       "Received messages that were dropped or cut: too many at once, or too large.")),
       downloads(metrics.counter("propeller_bridge_downloads_total", "Blobs fetched from a registry.")),
       downloaded_bytes(
           metrics.counter("propeller_bridge_downloaded_bytes_total", "Blob bytes received from registries.")),

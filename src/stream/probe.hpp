@@ -15,7 +15,8 @@ struct Probe {
   observe::Counter& bytes_sent;     ///< raw bytes of acknowledged chunks
   observe::Counter& chunks_resent;  ///< given back after a connection broke
   observe::Counter& statuses_dropped;
-  observe::Counter& downloads;  ///< blobs fetched from a registry
+  observe::Counter& messages_dropped;  ///< received: too many at once, or cut because too large
+  observe::Counter& downloads;         ///< blobs fetched from a registry
   observe::Counter& downloaded_bytes;
   observe::Counter& spool_hits;        ///< images that were at hand
   observe::Counter& downloads_paused;  ///< times a full channel paused a download

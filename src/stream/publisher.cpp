@@ -4,6 +4,10 @@
 
 namespace propeller::stream {
 
+namespace {
+std::size_t bytes_of(const mqtt::Outgoing& message) { return message.topic.size() + message.payload.size(); }
+}  // namespace
+
 void Publisher::ready(const mqtt::BrokerLimits& limits) {
   is_ready_ = true;
   messages_max_ = configured_max_;
@@ -12,46 +16,64 @@ void Publisher::ready(const mqtt::BrokerLimits& limits) {
 
 bool Publisher::has_room(std::size_t bytes_max) const {
   const std::size_t for_bulk = messages_max_ > 1 ? messages_max_ - 1 : 1;
-  return is_ready_ && chunks_in_flight_ < for_bulk && (chunks_in_flight_ == 0 || chunk_bytes_in_flight_ < bytes_max);
+  return has_place() && chunks_in_flight_ < for_bulk && (chunks_in_flight_ == 0 || chunk_bytes_in_flight_ < bytes_max);
 }
 
 bool Publisher::queue_control(mqtt::Outgoing message) {
-  if (control_.size() >= kControlQueuedMax) return false;
-  control_.push_back(std::move(message));
+  if (control_.size() >= kControlQueuedMax || control_bytes_ + bytes_of(message) > kControlBytesMax) {
+    ++dropped_;
+    return false;
+  }
+  control_bytes_ += bytes_of(message);
+  control_.push_back({.message = std::move(message)});
+  return true;
+}
+
+void Publisher::retract(LaneId lane) {
+  std::erase_if(manifests_, [&](const Control& each) { return each.announces == lane; });
+}
+
+bool Publisher::send_control(Control& control) {
+  control.message.token = next_token_++;
+  const auto [entry, is_new] = in_flight_.emplace(control.message.token, InFlight{.sent = {}, .control = control});
+  const auto sent = send_(std::move(control.message));
+  if (sent) {
+    ++control_in_flight_;
+    if (control.announces != 0) announced_.push_back({.lane = control.announces, .refused = {}});
+    return true;
+  }
+  control.message = std::move(entry->second.control.message);
+  in_flight_.erase(entry);
+  if (sent.error().code == Code::disconnected) return false;
+  if (control.announces != 0) {
+    announced_.push_back({.lane = control.announces, .refused = sent.error()});
+  } else {
+    ++dropped_;
+  }
   return true;
 }
 
 void Publisher::flush_control() {
-  while (is_ready_ && !control_.empty() && control_in_flight_ < kControlInFlightMax) {
-    auto& message = control_.front();
-    message.token = next_token_++;
-    const auto [entry, is_new] = in_flight_.emplace(message.token, InFlight{.sent = {}, .control = message});
-    if (!send_(std::move(message))) {
-      control_.front() = std::move(entry->second.control);
-      in_flight_.erase(entry);
-      return;
-    }
+  while (has_place() && !manifests_.empty()) {
+    if (!send_control(manifests_.front())) return;
+    manifests_.pop_front();
+  }
+  while (has_place() && !control_.empty() && control_in_flight_ < kControlInFlightMax) {
+    const auto bytes = bytes_of(control_.front().message);
+    if (!send_control(control_.front())) return;
+    control_bytes_ -= bytes;
     control_.pop_front();
-    ++control_in_flight_;
   }
 }
 
-void Publisher::send_control_now(mqtt::Outgoing message) {
+Result<void> Publisher::send_chunk(mqtt::Outgoing message, Sent sent) {
   message.token = next_token_++;
   const auto token = message.token;
-  in_flight_.emplace(token, InFlight{.sent = {}, .control = message});
-  ++control_in_flight_;
-  if (!is_ready_ || !send_(std::move(message))) undelivered(token);
-}
-
-bool Publisher::send_chunk(mqtt::Outgoing message, Sent sent) {
-  message.token = next_token_++;
-  const auto token = message.token;
-  if (!send_(std::move(message))) return false;
+  if (auto taken = send_(std::move(message)); !taken) return taken;
   in_flight_.emplace(token, InFlight{.sent = sent, .control = {}});
   ++chunks_in_flight_;
   chunk_bytes_in_flight_ += sent.wire_bytes;
-  return true;
+  return {};
 }
 
 std::optional<Publisher::InFlight> Publisher::take(std::uint64_t token) {
@@ -74,13 +96,23 @@ std::optional<Publisher::Sent> Publisher::delivered(std::uint64_t token) {
   return entry->sent;
 }
 
-void Publisher::undelivered(std::uint64_t token) {
+std::optional<LaneId> Publisher::undelivered(std::uint64_t token) {
   auto entry = take(token);
-  if (!entry || entry->sent.lane != 0 || control_.size() >= kControlQueuedMax) return;
+  if (!entry || entry->sent.lane != 0) return std::nullopt;
+  auto& control = entry->control;
+  if (control.announces != 0) return control.announces;
+  const auto bytes = bytes_of(control.message);
+  if (++control.losses >= kLossesMax || control_.size() >= kControlQueuedMax ||
+      control_bytes_ + bytes > kControlBytesMax) {
+    ++dropped_;
+    return std::nullopt;
+  }
   // Reports come in any order; those that were never sent have no token yet.
-  const auto place =
-      std::ranges::find_if(control_, [&](const mqtt::Outgoing& each) { return each.token == 0 || each.token > token; });
-  control_.insert(place, std::move(entry->control));
+  const auto place = std::ranges::find_if(
+      control_, [&](const Control& each) { return each.message.token == 0 || each.message.token > token; });
+  control_bytes_ += bytes;
+  control_.insert(place, std::move(control));
+  return std::nullopt;
 }
 
 }  // namespace propeller::stream

@@ -1,4 +1,4 @@
-// Dispatcher, third part: what devices are told (status messages) and what the operator reads (log lines).
+// Dispatcher, fourth part: what devices are told (status messages) and what the operator reads (log lines).
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -29,7 +29,7 @@ void Dispatcher::refuse(std::size_t channel, const std::string& app_name, const 
                            .message = why.detail});
 }
 
-void Dispatcher::report(const Transfer& transfer, mqtt::State state, const Error* why) {
+void Dispatcher::report(Transfer& transfer, mqtt::State state, const Error* why) {
   mqtt::Status status{
       .app_name = transfer.app_name, .transfer = transfer.id, .proplet_id = transfer.proplet_id, .state = state};
   if (transfer.image.size > 0) {
@@ -41,21 +41,42 @@ void Dispatcher::report(const Transfer& transfer, mqtt::State state, const Error
     status.total_chunks = transfer.total_chunks;
     status.sent = std::min(transfer.chunks_delivered, transfer.total_chunks);
   }
+  transfer.reported = now();
   if (why) {
     status.code = base::to_string(base::wire_code(*why));
     status.message = why->detail;
   }
-  publish_status(transfer.channel, status);
+  publish_status(transfer.channel, std::move(status));
 }
 
-void Dispatcher::publish_status(std::size_t channel, const mqtt::Status& status) {
+void Dispatcher::publish_status(std::size_t channel, mqtt::Status status) {
+  const auto& topic = topics_[channel].status;
+  const auto bytes_max = is_embedded(channel) ? kEmbeddedStatusBytes : packet_bytes_max(topic.size());
   auto payload = mqtt::encode_status(status);
-  if (is_embedded(channel) && payload.size() > kEmbeddedStatusBytes) return;
-  if (!publisher_.queue_control({.topic = topics_[channel].status, .payload = std::move(payload), .qos = 1}))
-    probe_.statuses_dropped.add();
+  if (payload.size() > bytes_max) {
+    status.message.clear();
+    payload = mqtt::encode_status(status);
+  }
+  if (payload.size() > bytes_max) return;
+  (void)publisher_.queue_control({.topic = topic, .payload = std::move(payload), .qos = 1});
 }
 
-void Dispatcher::report_progress(Transfer& transfer) {
+void Dispatcher::report_progress() {
+  std::size_t told = 0;
+  for (auto& each : transfers_) {
+    if (now() - each.reported < kProgressInterval || each.stage == Stage::paused) continue;
+    if (each.stage == Stage::sending) {
+      report_sending(each);
+    } else if (told++ < kSendingMax) {
+      const bool is_fetching = each.stage == Stage::fetching;
+      observe::log_info("progress", {observe::kv("transfer", each.id),
+                                     observe::kv("state", is_fetching ? "fetching" : "waiting for its turn")});
+      report(each, is_fetching ? mqtt::State::fetching : mqtt::State::accepted);
+    }
+  }
+}
+
+void Dispatcher::report_sending(Transfer& transfer) {
   if (transfer.chunks_delivered == transfer.reported_chunks) return;
   transfer.reported_chunks = transfer.chunks_delivered;
   const auto seconds = std::chrono::duration<double>(now() - transfer.began).count();

@@ -1,7 +1,8 @@
-// Dispatcher, second part: chunks and what comes back for them, and the passing of time.
+// Dispatcher, third part: chunks and what comes back for them, and the passing of time.
 #include <zstd.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "observe/log.hpp"
 #include "stream/dispatcher.hpp"
@@ -13,7 +14,7 @@ namespace {
 constexpr std::chrono::seconds kDirectExpiry{120};
 constexpr std::size_t kProtocolPacketMax = 256 * 1024 * 1024 - 1;  // MQTT 3.1.1, 2.2.3
 constexpr std::size_t kPacketOverhead = 64;  // headers, packet id and properties around topic and payload
-constexpr int kZstdLevel = 3;
+constexpr int kZstdLevel = 1;                // about a millisecond for a chunk of 512 000 bytes: others wait for it
 
 Result<std::string> compress(std::span<const std::byte> bytes) {
   std::string out;
@@ -28,16 +29,19 @@ Result<std::string> compress(std::span<const std::byte> bytes) {
 
 }  // namespace
 
-std::size_t Dispatcher::packet_bytes_max(std::string_view topic) const {
+std::size_t Dispatcher::packet_bytes_max(std::size_t topic_bytes) const {
   const std::size_t packet = limits_.packet_size_max.value_or(kProtocolPacketMax);
-  const std::size_t overhead = topic.size() + kPacketOverhead;
+  const std::size_t overhead = topic_bytes + kPacketOverhead;
   return packet > overhead ? packet - overhead : 0;
 }
 
 void Dispatcher::on_ready(const mqtt::BrokerLimits& limits) {
   limits_ = limits;
   publisher_.ready(limits);
-  publisher_.flush_control();
+  for (auto& each : transfers_) {
+    if (each.direct && std::exchange(each.direct->is_manifest_lost, false)) announce(each);
+  }
+  flush();
   for (auto& each : transfers_) {
     if (each.stage == Stage::sending) top_up(each);
   }
@@ -49,6 +53,8 @@ void Dispatcher::on_down() {
   probe_.broker_disconnects.add();
   std::vector<Transfer*> hopeless;
   for (auto& each : transfers_) {
+    if (each.direct && each.direct->is_manifest_lost && each.direct->manifest_losses >= kBreaksMax)
+      hopeless.push_back(&each);
     if (each.stage != Stage::sending || each.ordered.empty()) continue;
     each.chunks_resent += each.ordered.size();
     probe_.chunks_resent.add(each.ordered.size());
@@ -60,6 +66,9 @@ void Dispatcher::on_down() {
     channel_.reset_lane(each.lane);
     if (++each.breaks >= kBreaksMax) hopeless.push_back(&each);
   }
+  std::ranges::sort(hopeless);
+  const auto [doubles, end] = std::ranges::unique(hopeless);
+  hopeless.erase(doubles, end);
   for (auto* each : hopeless) {
     fail_transfer(*each, {Code::broker_rejected, Origin::upstream,
                           "the broker ended the connection again and again while this was sent; its limit for messages "
@@ -103,8 +112,23 @@ bool Dispatcher::send(Transfer& transfer, Chunk chunk) {
   }
   chunk.data.reset();
   sent.wire_bytes = message.payload.size();
-  transfer.pacing.sent();
-  return publisher_.send_chunk(std::move(message), sent);
+  if (auto taken = publisher_.send_chunk(std::move(message), sent); !taken) {
+    if (taken.error().code == Code::disconnected) return false;
+    fail_transfer(transfer, {Code::broker_rejected, Origin::upstream, taken.error().detail});
+    return true;
+  }
+  transfer.is_begun = true;
+  if (!transfer.direct) pacing_[transfer.channel].sent(now());
+  return true;
+}
+
+void Dispatcher::on_undelivered(std::uint64_t token) {
+  const auto lane = publisher_.undelivered(token);
+  auto* transfer = lane ? by_lane(*lane) : nullptr;
+  if (!transfer) return;
+  transfer->direct->is_announced = false;
+  transfer->direct->is_manifest_lost = true;
+  ++transfer->direct->manifest_losses;
 }
 
 Result<mqtt::Outgoing> Dispatcher::direct_message(const Transfer& transfer, const Chunk& chunk) const {
@@ -134,7 +158,9 @@ Result<mqtt::Outgoing> Dispatcher::direct_message(const Transfer& transfer, cons
   return message;
 }
 
-void Dispatcher::send_direct_manifest(const Transfer& transfer) {
+// The hashes are left out where they do not fit, or when a broker that does not tell its limit may have ended the
+// connection over them.
+void Dispatcher::announce(const Transfer& transfer) {
   const auto& direct = *transfer.direct;
   mqtt::DirectManifest manifest{.transfer = transfer.id,
                                 .app_name = transfer.app_name,
@@ -142,24 +168,31 @@ void Dispatcher::send_direct_manifest(const Transfer& transfer) {
                                 .size = transfer.image.size,
                                 .chunk_size = transfer.chunk_size,
                                 .total_chunks = transfer.total_chunks,
+                                .window = direct.window,
                                 .compression = direct.compression,
                                 .encoding = direct.encoding,
                                 .chunk_sha256 = {}};
-  if (transfer.image.chunk_hashes && transfer.image.chunk_hashes->size() <= mqtt::kChunkHashesMax)
-    manifest.chunk_sha256 = *transfer.image.chunk_hashes;
-  publisher_.send_control_now({.topic = direct.topic_base + "/manifest",
-                               .payload = mqtt::encode_manifest(manifest),
-                               .qos = std::max(1, chunk_qos(transfer.channel)),
-                               .content_type = "application/json",
-                               .correlation_data = direct.correlation_data,
-                               .expiry = kDirectExpiry});
+  const auto& hashes = transfer.image.chunk_hashes;
+  if (hashes && hashes->size() <= mqtt::kChunkHashesMax && direct.manifest_losses == 0) manifest.chunk_sha256 = *hashes;
+  mqtt::Outgoing message{.topic = direct.topic_base + "/manifest",
+                         .payload = mqtt::encode_manifest(manifest),
+                         .qos = std::max(1, chunk_qos(transfer.channel)),
+                         .content_type = "application/json",
+                         .correlation_data = direct.correlation_data,
+                         .expiry = kDirectExpiry};
+  if (message.payload.size() > packet_bytes_max(message.topic.size() + message.correlation_data.size())) {
+    manifest.chunk_sha256.clear();
+    message.payload = mqtt::encode_manifest(manifest);
+  }
+  publisher_.announce(transfer.lane, std::move(message));
 }
 
 // A broadcast is paced, since nobody tells how far its clients are; a direct delivery has its device's
 // acknowledgements.
 bool Dispatcher::may_order(const Transfer& transfer, std::uint64_t index) const {
-  if (!transfer.direct) return transfer.pacing.may_send(now());
+  if (!transfer.direct) return transfer.is_small() || pacing_[transfer.channel].may_send(now());
   const auto& outstanding = transfer.direct->outstanding;
+  if (!transfer.direct->is_announced) return false;
   return outstanding.contains(index) || outstanding.size() < transfer.direct->window;
 }
 
@@ -183,10 +216,7 @@ void Dispatcher::top_up(Transfer& transfer) {
 
 void Dispatcher::on_delivered(std::uint64_t token) {
   const auto sent = publisher_.delivered(token);
-  if (!sent) {
-    publisher_.flush_control();
-    return;
-  }
+  if (!sent) return pump();
   probe_.chunks_sent.add();
   probe_.bytes_sent.add(sent->raw_bytes);
   rate_.delivered(sent->raw_bytes);
@@ -256,9 +286,7 @@ void Dispatcher::tick() {
     rate_.tick(time, is_busy && was_busy_ && publisher_.is_ready());
     was_busy_ = is_busy;
     rate_ticked_ = time;
-    for (auto* each : all) {
-      if (each->stage == Stage::sending) report_progress(*each);
-    }
+    report_progress();
     for (auto* each : all) each->direct ? watch_direct(*each) : expire(*each);
     while (!resting_sets_.empty() && resting_sets_.begin()->first <= time) {
       started_sets_.finish(resting_sets_.begin()->second);

@@ -35,7 +35,6 @@ StreamMqtt::~StreamMqtt() { stop(); }
 Result<void> StreamMqtt::start() {
   auto begun = started_sets_.take_over(clock_.wall_now(), Quarantine::kRest);
   if (!begun) return std::unexpected(begun.error());
-  begun_sets_ = std::move(*begun);
   // Bridges of a share group have one identity; a broker ends the older of two sessions with one client id.
   if (!options_.mqtt.share_group.empty()) options_.mqtt.client_id += "-" + base::random_hex(4);
   mqtt::SessionHandler& handler = *this;
@@ -44,7 +43,9 @@ Result<void> StreamMqtt::start() {
                                                                   .subscriptions = dispatcher_.subscriptions(),
                                                                   .message_bytes_max = mqtt::kRequestBytesMax},
                                              handler);
-  async::asio::post(core_.executor(), [this] {
+  async::asio::post(core_.executor(), [this, sets = std::move(*begun)] {
+    // Before anybody can ask: a second set under the name of a begun one would mix with it.
+    dispatcher_.take_up(sets);
     session_->start();
     schedule_tick();
   });
@@ -103,7 +104,6 @@ void StreamMqtt::on_ready(const mqtt::BrokerLimits& limits) {
     health_.broker_error.clear();
   }
   dispatcher_.on_ready(limits);
-  if (!begun_sets_.empty()) dispatcher_.take_up(std::exchange(begun_sets_, {}));
   after_event();
 }
 
@@ -140,6 +140,7 @@ void StreamMqtt::schedule_tick() {
 
 void StreamMqtt::tick() {
   dispatcher_.tick();
+  probe_.messages_dropped.add(session_->dropped() - std::exchange(messages_dropped_, session_->dropped()));
   if (is_draining_ && !is_drained_ && clock_.now() >= drain_deadline_) {
     dispatcher_.end_drain();
     is_drained_ = true;

@@ -71,7 +71,7 @@ class StreamMqtt final : private mqtt::SessionHandler {
   Dispatcher dispatcher_;
   std::atomic<bool> is_wake_pending_ = false;
   bool is_running_ = false;
-  std::vector<StartedSet> begun_sets_;  ///< taken up at the first on_ready()
+  std::uint64_t messages_dropped_ = 0;  ///< as counted so far
 
   std::promise<void> drained_;
   bool is_draining_ = false, is_drained_ = false;

@@ -50,7 +50,7 @@ TEST_P(SessionTest, PublishesWithEveryQosInOrderAndReportsEachOnce) {
   SessionDriver driver(options());
   driver.start();
   driver.wait(What::ready);
-  constexpr std::size_t kMessages = 30;
+  constexpr std::size_t kMessages = 30;  // Mosquitto drops what is above its 20 in flight at QoS 2 on 3.1.1
   for (std::size_t i = 0; i < kMessages; ++i) {
     ASSERT_TRUE(driver.publish({.topic = "t/" + std::to_string(i % 3),
                                 .payload = std::to_string(i),

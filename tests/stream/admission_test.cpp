@@ -10,16 +10,27 @@ namespace {
 using namespace std::chrono_literals;
 constexpr steady_clock::time_point kStart{1h};
 
-TEST(Admission, TheFirstBroadcastAlwaysStarts) { EXPECT_TRUE(may_start({}, base::kGiB, 1000.0)); }
+TEST(Admission, TheFirstBroadcastAlwaysStarts) { EXPECT_TRUE(may_start({}, base::kGiB, 50s, 1000.0)); }
 
-TEST(Admission, WithoutAMeasuredRateNobodyWaits) {
-  EXPECT_TRUE(may_start({.active_remaining_bytes = base::kGiB, .active_count = 3}, base::kGiB, std::nullopt));
+// A fleet that is powered up together with its bridge asks before anything was measured.
+TEST(Admission, BeforeARateIsMeasuredALinkIsTakenToBeSlow) {
+  const Load load{.remaining_bytes = 50'000'000, .count = 1};
+  EXPECT_TRUE(may_start(load, 1'000'000, 0s, std::nullopt));
+  EXPECT_FALSE(may_start(load, 50'000'000, 0s, std::nullopt));
 }
 
 TEST(Admission, NoMoreStartThanCanEndWithinTheClientsPatience) {
-  const Load load{.active_remaining_bytes = 30'000'000, .active_count = 1};
-  EXPECT_TRUE(may_start(load, 24'000'000, 1e6)) << "54 s";
-  EXPECT_FALSE(may_start(load, 26'000'000, 1e6)) << "56 s";
+  const Load load{.remaining_bytes = 30'000'000, .count = 1};
+  EXPECT_TRUE(may_start(load, 24'000'000, 0s, 1e6)) << "54 s";
+  EXPECT_FALSE(may_start(load, 26'000'000, 0s, 1e6)) << "56 s";
+}
+
+TEST(Admission, TheTimeAClientHasWaitedAlreadyCounts) {
+  const Load fresh{.remaining_bytes = 10'000'000, .count = 1};
+  EXPECT_TRUE(may_start(fresh, 10'000'000, 34s, 1e6));
+  EXPECT_FALSE(may_start(fresh, 10'000'000, 36s, 1e6));
+  const Load old{.remaining_bytes = 10'000'000, .count = 1, .patience = 15s};
+  EXPECT_FALSE(may_start(old, 10'000'000, 0s, 1e6)) << "the one in progress would come too late";
 }
 
 TEST(RateEstimate, MeasuresBusyPeriodsOnly) {
@@ -36,28 +47,43 @@ TEST(RateEstimate, MeasuresBusyPeriodsOnly) {
   EXPECT_LT(*rate.bytes_per_second(), 1000);
 }
 
-TEST(Pacing, SmallSetsAreNotPaced) {
-  Pacing pacing;
-  pacing.start(kStart, Pacing::kBurstMessages);
-  for (std::uint64_t i = 0; i < Pacing::kBurstMessages; ++i) {
-    ASSERT_TRUE(pacing.may_send(kStart));
-    pacing.sent();
-  }
+std::uint64_t send_all(Pacing& pacing, steady_clock::time_point at) {
+  std::uint64_t sent = 0;
+  for (; sent < 100'000 && pacing.may_send(at); ++sent) pacing.sent(at);
+  return sent;
 }
 
-TEST(Pacing, ALargeSetIsABurstAndThenSpread) {
+TEST(Pacing, ALargeSetIsABurstAndThenSpreadOverTheClientsPatience) {
   Pacing pacing;
-  pacing.start(kStart, 5000);
-  std::uint64_t sent = 0;
-  const auto send_all = [&](auto at) {
-    while (pacing.may_send(at) && sent < 5000) pacing.sent(), ++sent;
-  };
-  send_all(kStart);
-  EXPECT_EQ(sent, Pacing::kBurstMessages);
-  send_all(kStart + 9s);
-  EXPECT_EQ(sent, Pacing::kBurstMessages + 900) << "4500 messages over 45 s";
-  send_all(kStart + Pacing::kSpread);
-  EXPECT_EQ(sent, 5000u);
+  pacing.begin(kStart, 5500);
+  EXPECT_EQ(send_all(pacing, kStart), Pacing::kBurstMessages);
+  EXPECT_EQ(send_all(pacing, kStart + 1s), 100u);
+  EXPECT_EQ(send_all(pacing, kStart + 2s), 100u);
+}
+
+// Four sets of 400 went into a queue of 1000 at once.
+TEST(Pacing, TheSetsOfAChannelShareOneBurst) {
+  Pacing pacing;
+  for (int i = 0; i < 4; ++i) pacing.begin(kStart, 400);
+  EXPECT_EQ(send_all(pacing, kStart), Pacing::kBurstMessages);
+}
+
+TEST(Pacing, AnIdleChannelHasItsBurstBack) {
+  Pacing pacing;
+  pacing.begin(kStart, 5500);
+  (void)send_all(pacing, kStart);
+  pacing.begin(kStart, 1);
+  pacing.end(5500);
+  EXPECT_FALSE(pacing.may_send(kStart)) << "one is still in progress";
+  pacing.end(1);
+  pacing.begin(kStart, 100);
+  EXPECT_TRUE(pacing.may_send(kStart));
+}
+
+TEST(Pacing, WaitingDoesNotSaveUpMoreThanABurst) {
+  Pacing pacing;
+  pacing.begin(kStart, 55'000);
+  EXPECT_EQ(send_all(pacing, kStart + 50s), Pacing::kBurstMessages);
 }
 
 }  // namespace

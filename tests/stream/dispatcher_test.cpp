@@ -1,133 +1,7 @@
-#include "stream/dispatcher.hpp"
-
-#include <gtest/gtest.h>
-
-#include <algorithm>
-#include <map>
-#include <set>
-
-#include "base/random.hpp"
+#include "stream/dispatcher_fixture.hpp"
 
 namespace propeller::stream {
 namespace {
-
-using namespace std::chrono_literals;
-
-struct FakeClock final : base::Clock {
-  time_point time{1h};
-  [[nodiscard]] time_point now() const override { return time; }
-  [[nodiscard]] std::chrono::system_clock::time_point wall_now() const override {
-    return std::chrono::system_clock::time_point(
-        std::chrono::hours(400'000) + std::chrono::duration_cast<std::chrono::seconds>(time.time_since_epoch()));
-  }
-};
-
-/// A dispatcher whose registry is a map of images and whose broker acknowledges when told.
-struct DispatcherTest : testing::Test {
-  struct Fetch {
-    LaneId lane;
-    registry::Reference reference;
-  };
-
-  FakeClock clock;
-  std::filesystem::path directory = std::filesystem::path(testing::TempDir()) / ("dispatcher-" + base::random_hex(8));
-  observe::Metrics metrics;
-  Probe probe{metrics};
-  ChunkChannel channel{10};
-  StartedSets started_sets{directory};
-  std::vector<mqtt::Outgoing> published;
-  std::vector<Fetch> fetches;
-  std::map<LaneId, std::uint64_t> fed;  ///< chunk size by lane
-  std::map<LaneId, std::uint64_t> sizes;
-  Dispatcher::Options options{
-      .channels = {{.id = "dom", .tenant = "t", .family = config::TopicFamily::domain}, {.id = "cla"}},
-      .mqtt = {.qos = 1, .inflight_max = 8},
-      .stream = {.chunk_size_bytes = 1000, .transfers_max = 4},
-      .default_registry = "registry.example"};
-  std::optional<Dispatcher> made;
-
-  DispatcherTest() {
-    channel.set_wakers([] {}, [] {});
-    (void)started_sets.take_over(clock.wall_now(), 300s);
-  }
-  ~DispatcherTest() override { std::filesystem::remove_all(directory); }
-
-  Dispatcher& dispatcher() {
-    if (!made) {
-      made.emplace(
-          options, channel,
-          Dispatcher::Outlets{.publish = [this](mqtt::Outgoing message) -> Result<void> {
-                                published.push_back(std::move(message));
-                                return {};
-                              },
-                              .window_bytes = [] { return std::size_t{1} << 30; },
-                              .fetch = [this](LaneId lane, registry::Reference reference,
-                                              std::uint64_t) { fetches.push_back({lane, std::move(reference)}); },
-                              .feed = [this](LaneId lane, std::uint64_t chunk_size) { fed[lane] = chunk_size; },
-                              .forget = [this](LaneId lane) { fed.erase(lane); }},
-          started_sets, clock, probe);
-      made->on_ready({});
-    }
-    return *made;
-  }
-
-  void ask(const std::string& json, std::size_t on_channel = 0, const std::string& response_topic = {}) {
-    dispatcher().on_message({.topic = mqtt::topics_of(options.channels[on_channel]).request,
-                             .payload = json,
-                             .response_topic = response_topic});
-  }
-  void answer(std::size_t fetch, std::uint64_t size, std::string_view content = "image") {
-    const auto lane = fetches.at(fetch).lane;
-    sizes[lane] = size;
-    dispatcher().on_image(lane, {.digest = base::sha256(content),
-                                 .source = base::sha256("manifest"),
-                                 .pinned = "registry.example/acme/app@" + base::sha256("manifest").to_string(),
-                                 .size = size,
-                                 .is_at_hand = true});
-  }
-  /// Fills every order there is room for, as StreamHTTP would.
-  void fill() {
-    for (bool is_moving = true; is_moving;) {
-      is_moving = false;
-      for (const auto& [lane, chunk_size] : std::map(fed)) {
-        if (channel.is_full()) break;
-        const auto next = channel.next_order(lane);
-        if (!next.order) continue;
-        const auto begin = next.order->index * chunk_size;
-        Chunk chunk{.lane = lane,
-                    .index = next.order->index,
-                    .data = std::make_unique<std::byte[]>(chunk_size),
-                    .size = std::min(chunk_size, sizes[lane] - begin)};
-        is_moving = channel.try_push(*next.order, chunk);
-      }
-      dispatcher().pump();
-    }
-  }
-  /// The broker acknowledges everything, again and again, until nothing more comes.
-  void run() {
-    for (std::size_t settled = 0;;) {
-      fill();
-      if (settled == published.size()) break;
-      while (settled < published.size()) dispatcher().on_delivered(published[settled++].token);
-    }
-  }
-  std::vector<std::uint64_t> chunk_indices(std::size_t on_channel = 0) const {
-    std::vector<std::uint64_t> indices;
-    for (const auto& each : published) {
-      if (each.topic == mqtt::topics_of(options.channels[on_channel]).chunks)
-        indices.push_back(mqtt::parse_chunk(each.payload)->index);
-    }
-    return indices;
-  }
-  std::vector<mqtt::Status> statuses() const {
-    std::vector<mqtt::Status> list;
-    for (const auto& each : published) {
-      if (each.topic.ends_with("/status")) list.push_back(*mqtt::parse_status(each.payload));
-    }
-    return list;
-  }
-  std::string last_code() const { return statuses().empty() ? "" : statuses().back().code; }
-};
 
 TEST_F(DispatcherTest, CarriesAnImageToItsLastChunkAndTellsEveryStep) {
   ask(R"({"app_name":"acme/app:1"})");
@@ -203,6 +77,7 @@ TEST_F(DispatcherTest, ABrokerThatAlwaysEndsTheConnectionIsNotTriedForEver) {
   answer(0, 30'000);
   for (std::uint32_t i = 0; i < Dispatcher::kBreaksMax; ++i) {
     fill();
+    for (const auto& each : std::vector(published)) dispatcher().on_undelivered(each.token);
     dispatcher().on_down();
     dispatcher().on_ready({});
   }
@@ -254,54 +129,6 @@ TEST_F(DispatcherTest, RefusesWhatItCannotReadAndWhatIsTooMuch) {
   EXPECT_EQ(fetches.size(), 4u);
 }
 
-TEST_F(DispatcherTest, ADeviceMayOnlyBeAnsweredBelowItsOwnChannel) {
-  ask(R"({"app_name":"acme/app"})", 0, "m/other/c/dom/registry/server/x");
-  EXPECT_EQ(last_code(), "bad_request");
-  ask(R"({"app_name":"acme/app"})", 0, "m/t/c/dom/registry/server/+/x");
-  EXPECT_EQ(last_code(), "bad_request");
-  ask(R"({"app_name":"acme/app"})", 0, "m/t/c/dom/registry/server/x");
-  EXPECT_EQ(fetches.size(), 1u);
-}
-
-TEST_F(DispatcherTest, ADirectDeliveryKeepsToItsWindowAndEndsWithTheLastAcknowledgement) {
-  ask(R"({"app_name":"acme/app","deliver":"direct","proplet_id":"p1","window":2})");
-  answer(0, 5000);
-  run();
-  const auto chunks = [&] {
-    return std::ranges::count_if(published,
-                                 [](const auto& each) { return each.topic.find("/server/p1/") != std::string::npos; }) -
-           1;
-  };
-  EXPECT_EQ(chunks(), 2);
-  const auto transfer = statuses().back().transfer;
-  ask(R"({"transfer":")" + transfer + R"(","ack":2})");
-  run();
-  EXPECT_EQ(chunks(), 4);
-  ask(R"({"transfer":")" + transfer + R"(","missing":"3"})");
-  run();
-  EXPECT_EQ(chunks(), 5);
-  ask(R"({"transfer":")" + transfer + R"(","ack":5})");
-  run();
-  EXPECT_EQ(statuses().back().state, mqtt::State::done);
-}
-
-TEST_F(DispatcherTest, ASilentDeviceIsPausedKeptAndThenGivenUp) {
-  ask(R"({"app_name":"acme/app","deliver":"direct","proplet_id":"p1","window":1})");
-  answer(0, 5000);
-  run();
-  clock.time += 31s;
-  dispatcher().tick();
-  EXPECT_EQ(dispatcher().counts().sending, 0u);
-  ask(R"({"transfer":")" + statuses().back().transfer + R"(","ack":1})");
-  EXPECT_EQ(dispatcher().counts().sending, 1u);
-  run();
-  clock.time += 31s;
-  dispatcher().tick();
-  clock.time += 10min;
-  dispatcher().tick();
-  EXPECT_EQ(last_code(), "timeout");
-}
-
 TEST_F(DispatcherTest, BroadcastsWaitTheirTurnAtASlowBrokerSmallOnesDoNot) {
   ask(R"({"app_name":"acme/first"})");
   answer(0, 1'000'000);
@@ -309,14 +136,14 @@ TEST_F(DispatcherTest, BroadcastsWaitTheirTurnAtASlowBrokerSmallOnesDoNot) {
     clock.time += 1s;
     dispatcher().tick();
     fill();
-    std::size_t acknowledged = 0;
-    for (const auto& each : published) {
-      if (acknowledged++ < 12) dispatcher().on_delivered(each.token);
+    std::size_t chunks = 0;
+    for (const auto& each : std::vector(published)) {
+      if (each.topic.ends_with("/status") || chunks++ < 12) dispatcher().on_delivered(each.token);
     }
   }
   ask(R"({"app_name":"acme/second"})");
   answer(1, 1'000'000);
-  EXPECT_EQ(statuses().back().state, mqtt::State::fetching) << "told that it was accepted, not being sent";
+  EXPECT_EQ(statuses().back().state, mqtt::State::accepted) << "told that it waits for its turn";
   EXPECT_EQ(dispatcher().counts().waiting, 1u);
   ask(R"({"app_name":"acme/tiny"})");
   answer(2, 600);
@@ -331,9 +158,11 @@ TEST_F(DispatcherTest, ALargeBroadcastIsPacedADirectDeliveryGoesByItsAcknowledge
   EXPECT_LE(chunk_indices().size(), Pacing::kBurstMessages + options.stream.channel_capacity)
       << "and what was on its way";
   EXPECT_TRUE(dispatcher().wants_fast_ticks());
-  clock.time += Pacing::kSpread;
-  dispatcher().tick();
-  run();
+  for (int second = 0; second < kClientPatience.count(); ++second) {
+    clock.time += 1s;
+    dispatcher().tick();
+    run();
+  }
   EXPECT_EQ(chunk_indices().size(), 2000U);
   ask(R"({"app_name":"acme/app","deliver":"direct","proplet_id":"p1","window":64})");
   answer(1, 2'000'000);
@@ -432,6 +261,111 @@ TEST_F(DispatcherTest, AnEndedDrainTellsTheRestAndLeavesTheNote) {
   dispatcher().end_drain();
   EXPECT_EQ(dispatcher().counts().sending, 0u);
   EXPECT_FALSE(std::filesystem::is_empty(directory)) << "the next process finishes the set";
+}
+
+TEST_F(DispatcherTest, WhoJoinsABegunSetWhileItIsFetchedAgainGetsAWholePass) {
+  const StartedSet set{.id = "feed",
+                       .channel = "cla",
+                       .app_name = "acme/app",
+                       .pinned = "registry.example/acme/app@" + base::sha256("manifest").to_string(),
+                       .digest = base::sha256("image"),
+                       .size = 5000,
+                       .chunk_size = 1000,
+                       .delivered = 3,
+                       .begun = clock.wall_now()};
+  ASSERT_TRUE(started_sets.begin(set));
+  dispatcher().take_up({set});
+  ask(R"({"app_name":"acme/app"})", 1);
+  answer(0, 5000);
+  run();
+  EXPECT_EQ(chunk_indices(1), (std::vector<std::uint64_t>{3, 4, 0, 1, 2, 3, 4}));
+}
+
+TEST_F(DispatcherTest, WhoJoinsAfterTheRegistryFailedMissesNothing) {
+  options.mqtt.inflight_max = 8;
+  ask(R"({"app_name":"acme/app"})");
+  answer(0, 30'000);
+  fill();
+  for (const auto& each : std::vector(published)) dispatcher().on_delivered(each.token);
+  channel.fail(fetches[0].lane, {Code::registry_unavailable, Origin::upstream, "reset"});
+  dispatcher().pump();
+  ASSERT_EQ(fetches.size(), 2u);
+  const auto before = chunk_indices().size();
+  ASSERT_GT(before, 0u);
+  ask(R"({"app_name":"acme/app"})");
+  answer(1, 30'000);
+  run();
+  const auto indices = chunk_indices();
+  EXPECT_EQ(std::set(indices.begin() + static_cast<std::ptrdiff_t>(before), indices.end()).size(), 30u);
+}
+
+TEST_F(DispatcherTest, OneDevicesDeadlineIsNotAnothers) {
+  ask(R"({"app_name":"acme/app","proplet_id":"p1","deadline_ms":1500})");
+  ask(R"({"app_name":"acme/app","proplet_id":"p2"})");
+  clock.time += 2s;
+  dispatcher().tick();
+  EXPECT_EQ(last_code(), "");
+  answer(0, 2500);
+  run();
+  EXPECT_EQ(statuses().back().state, mqtt::State::done);
+}
+
+TEST_F(DispatcherTest, ABroadcastThatHasToBeOfOtherBytesIsRefusedToThatDeviceOnly) {
+  const std::string other = base::sha256("another image").to_string();
+  ask(R"({"app_name":"acme/app","proplet_id":"p1","digest":")" + other + "\"}");
+  ask(R"({"app_name":"acme/app","proplet_id":"p2"})");
+  answer(0, 2500);
+  EXPECT_TRUE(std::ranges::any_of(
+      statuses(), [](const mqtt::Status& each) { return each.code == "digest_mismatch" && each.proplet_id == "p1"; }));
+  run();
+  EXPECT_EQ(statuses().back().state, mqtt::State::done);
+  ask(R"({"app_name":"acme/app","proplet_id":"p1","digest":")" + other + "\"}");
+  answer(1, 2500);
+  EXPECT_EQ(last_code(), "digest_mismatch");
+  EXPECT_EQ(chunk_indices().size(), 3u) << "nobody is left who wants it";
+  ask(R"({"app_name":"acme/app"})");
+  EXPECT_EQ(fetches.size(), 3u) << "which is no reason to rest the name";
+}
+
+TEST_F(DispatcherTest, ACrowdReadsOneStatusASecond) {
+  ask(R"({"app_name":"acme/app"})");
+  answer(0, 50'000);
+  for (int i = 0; i < 50; ++i) ask(R"({"app_name":"acme/app"})");
+  EXPECT_EQ(statuses().size(), 3u) << "accepted, fetching, sending";
+  clock.time += 1s;
+  ask(R"({"app_name":"acme/app"})");
+  EXPECT_EQ(statuses().size(), 4u);
+}
+
+TEST_F(DispatcherTest, AFetchThatTakesLongIsReportedEverySecond) {
+  ask(R"({"app_name":"acme/app"})");
+  for (int second = 0; second < 3; ++second) {
+    clock.time += 1s;
+    dispatcher().tick();
+    for (const auto& each : std::vector(published)) dispatcher().on_delivered(each.token);
+  }
+  EXPECT_EQ(std::ranges::count(statuses(), mqtt::State::fetching, &mqtt::Status::state), 4);
+}
+
+TEST_F(DispatcherTest, ASetThatIsOneTooManyAfterARestartRestsItsName) {
+  options.stream.transfers_max = 1;
+  std::vector<StartedSet> sets;
+  for (const char* name : {"acme/one", "acme/two"}) {
+    sets.push_back({.id = base::random_hex(8),
+                    .channel = "dom",
+                    .app_name = name,
+                    .pinned = "registry.example/acme/app@" + base::sha256("manifest").to_string(),
+                    .digest = base::sha256("image"),
+                    .size = 5000,
+                    .chunk_size = 500,
+                    .delivered = 4,
+                    .begun = clock.wall_now()});
+  }
+  dispatcher().take_up(sets);
+  EXPECT_EQ(fetches.size(), 1u);
+  ask(R"({"app_name":"acme/two"})");
+  EXPECT_EQ(last_code(), "overloaded");
+  EXPECT_NE(statuses().back().message.find("the name rests"), std::string::npos);
 }
 
 }  // namespace

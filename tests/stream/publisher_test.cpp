@@ -12,8 +12,10 @@ constexpr std::size_t kBytesMax = 1'000'000;
 struct PublisherTest : testing::Test {
   std::vector<mqtt::Outgoing> sent;
   bool is_connected = true;
+  std::optional<Error> refusal;
   Publisher publisher{[this](mqtt::Outgoing message) -> Result<void> {
                         if (!is_connected) return fail(Code::disconnected, Origin::upstream, "");
+                        if (refusal) return std::unexpected(*refusal);
                         sent.push_back(std::move(message));
                         return {};
                       },
@@ -56,15 +58,92 @@ TEST_F(PublisherTest, TheBrokersReceiveMaximumBindsUs) {
   EXPECT_FALSE(publisher.has_room_for_small());
 }
 
-TEST_F(PublisherTest, ControlMessagesAreBounded) {
+TEST_F(PublisherTest, StatusesAreBounded) {
   for (std::size_t i = 0; i < Publisher::kControlQueuedMax; ++i) ASSERT_TRUE(publisher.queue_control({}));
   EXPECT_FALSE(publisher.queue_control({}));
+  EXPECT_EQ(publisher.dropped(), 1u);
+}
+
+TEST_F(PublisherTest, StatusesAreBoundedInBytes) {
+  const std::string payload(Publisher::kControlBytesMax / 2, 'x');
+  EXPECT_TRUE(publisher.queue_control({.payload = payload}));
+  EXPECT_TRUE(publisher.queue_control({.payload = payload}));
+  EXPECT_FALSE(publisher.queue_control({.payload = "x"}));
   publisher.ready({});
   publisher.flush_control();
-  EXPECT_EQ(sent.size(), Publisher::kControlInFlightMax);
+  EXPECT_TRUE(publisher.queue_control({.payload = "x"})) << "what has left takes no room";
+}
+
+TEST_F(PublisherTest, TheWindowBoundsAllMessagesTogether) {
+  publisher.ready({});
+  ASSERT_TRUE(publisher.send_chunk({}, {.lane = 1, .wire_bytes = 1}));
+  for (int i = 0; i < 8; ++i) ASSERT_TRUE(publisher.queue_control({.topic = "status"}));
+  publisher.announce(2, {.topic = "manifest"});
+  publisher.flush_control();
+  ASSERT_EQ(sent.size(), 4u);
+  EXPECT_EQ(sent[1].topic, "manifest") << "a device waits for it";
+  EXPECT_FALSE(publisher.has_room_for_small());
   (void)publisher.delivered(sent[0].token);
   publisher.flush_control();
-  EXPECT_EQ(sent.size(), Publisher::kControlInFlightMax + 1);
+  EXPECT_EQ(sent.size(), 5u);
+}
+
+TEST_F(PublisherTest, WithAWideWindowStatusesLeaveRoomForChunks) {
+  Publisher wide(
+      [this](mqtt::Outgoing message) -> Result<void> {
+        sent.push_back(std::move(message));
+        return {};
+      },
+      64);
+  wide.ready({});
+  for (std::size_t i = 0; i < 2 * Publisher::kControlInFlightMax; ++i) ASSERT_TRUE(wide.queue_control({}));
+  wide.flush_control();
+  EXPECT_EQ(sent.size(), Publisher::kControlInFlightMax);
+}
+
+TEST_F(PublisherTest, AManifestThatLeftIsReportedAndOneThatIsRefusedToo) {
+  publisher.ready({});
+  publisher.announce(7, {.topic = "manifest"});
+  publisher.flush_control();
+  const auto left = publisher.take_announced();
+  ASSERT_EQ(left.size(), 1u);
+  EXPECT_EQ(left[0].lane, 7u);
+  EXPECT_FALSE(left[0].refused);
+  EXPECT_EQ(publisher.undelivered(sent[0].token), 7u);
+  refusal = Error{Code::too_large, Origin::upstream, "over the broker's packet size"};
+  publisher.announce(8, {.topic = "manifest"});
+  publisher.flush_control();
+  const auto refused = publisher.take_announced();
+  ASSERT_EQ(refused.size(), 1u);
+  EXPECT_TRUE(refused[0].refused);
+  EXPECT_TRUE(publisher.is_idle());
+}
+
+// One status that the broker does not take silenced the bridge for good.
+TEST_F(PublisherTest, AStatusThatCannotBeSentIsDroppedAndTheNextOneLeaves) {
+  publisher.ready({});
+  refusal = Error{Code::too_large, Origin::upstream, "over the broker's packet size"};
+  ASSERT_TRUE(publisher.queue_control({.payload = "large"}));
+  publisher.flush_control();
+  refusal.reset();
+  ASSERT_TRUE(publisher.queue_control({.payload = "next"}));
+  publisher.flush_control();
+  ASSERT_EQ(sent.size(), 1u);
+  EXPECT_EQ(sent[0].payload, "next");
+  EXPECT_EQ(publisher.dropped(), 1u);
+}
+
+TEST_F(PublisherTest, AStatusThatIsLostAgainAndAgainIsGivenUp) {
+  ASSERT_TRUE(publisher.queue_control({.payload = "poison"}));
+  for (std::uint32_t i = 0; i < Publisher::kLossesMax; ++i) {
+    publisher.ready({});
+    publisher.flush_control();
+    ASSERT_EQ(sent.size(), i + 1);
+    (void)publisher.undelivered(sent.back().token);
+    publisher.down();
+  }
+  EXPECT_TRUE(publisher.is_idle());
+  EXPECT_EQ(publisher.dropped(), 1u);
 }
 
 TEST_F(PublisherTest, ALostControlMessageIsSentAgainALostChunkIsNot) {
@@ -72,8 +151,8 @@ TEST_F(PublisherTest, ALostControlMessageIsSentAgainALostChunkIsNot) {
   ASSERT_TRUE(publisher.queue_control({.topic = "status", .payload = "failed"}));
   publisher.flush_control();
   ASSERT_TRUE(publisher.send_chunk({}, {.lane = 1, .wire_bytes = 1}));
-  publisher.undelivered(sent[0].token);
-  publisher.undelivered(sent[1].token);
+  (void)publisher.undelivered(sent[0].token);
+  (void)publisher.undelivered(sent[1].token);
   publisher.down();
   publisher.ready({});
   publisher.flush_control();
@@ -88,7 +167,7 @@ TEST_F(PublisherTest, LostControlMessagesKeepTheirOrderHoweverTheyAreReported) {
   publisher.flush_control();
   publisher.down();
   ASSERT_TRUE(publisher.queue_control({.payload = "later"}));
-  for (const std::size_t lost : {2, 0, 1}) publisher.undelivered(sent[lost].token);
+  for (const std::size_t lost : {2, 0, 1}) (void)publisher.undelivered(sent[lost].token);
   sent.clear();
   publisher.ready({});
   publisher.flush_control();
