@@ -77,8 +77,6 @@ void Dispatcher::report_progress() {
 }
 
 void Dispatcher::report_sending(Transfer& transfer) {
-  if (transfer.chunks_delivered == transfer.reported_chunks) return;
-  transfer.reported_chunks = transfer.chunks_delivered;
   const auto seconds = std::chrono::duration<double>(now() - transfer.began).count();
   observe::log_info("progress",
                     {observe::kv("transfer", transfer.id), observe::kv("sent_chunks", transfer.chunks_delivered),

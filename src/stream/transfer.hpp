@@ -75,7 +75,6 @@ struct Transfer {
   std::uint32_t refetches = 0;
   std::uint32_t breaks = 0;  ///< disconnects since the last acknowledged chunk
   std::uint64_t chunks_delivered = 0, bytes_delivered = 0, chunks_resent = 0;
-  std::uint64_t reported_chunks = 0;  ///< in the last status
   steady_clock::time_point asked{}, began{}, reported{};
 
   [[nodiscard]] bool is_small() const { return total_chunks == 1; }

@@ -180,5 +180,51 @@ TEST_F(BrokerFaults, ABrokerOfAnUnknownAuthorityIsRefusedUnlessVerificationIsOff
   start_bridge({{"PROXY_MQTT_ADDRESS", address}, {"PROXY_MQTT_TLS_INSECURE_SKIP_VERIFY", "1"}});
 }
 
+TEST_F(BrokerFaults, AManifestThatIsTooLargeForTheBrokerSilencesNobody) {
+  for (const char* version : {"3.1.1", "5"}) {
+    SCOPED_TRACE(version);
+    support::Mosquitto strict({.packet_size_max = 100'000});
+    const std::string name = push(std::string("m") + version[0], wasm_module(1'000'000));
+    start_bridge(
+        {{"PROXY_MQTT_ADDRESS", strict.address()}, {"PROXY_MQTT_VERSION", version}, {"PROXY_CHUNK_SIZE", "50000"}});
+    ChannelWatch watch({.port = strict.port()}, topics);
+    watch.request(name);
+    ASSERT_TRUE(watch.wait_status(name, "done"));
+    // 3907 hashes are 260 kB of manifest.
+    watch.request(nlohmann::json{
+        {"app_name", name}, {"proplet_id", "dev1"}, {"deliver", "direct"}, {"chunk_size", 256}, {"window", 4}});
+    const auto manifest =
+        watch.wait([&](const ChannelWatch::Event& event) { return event.topic == topics.chunks() + "/dev1/manifest"; });
+    ASSERT_TRUE(manifest);
+    EXPECT_FALSE(nlohmann::json::parse(manifest->text).contains("chunk_sha256"));
+    EXPECT_TRUE(watch.wait([&](const ChannelWatch::Event& event) { return event.topic.ends_with("/0"); }));
+    watch.request(std::string("acme/nothing"));
+    EXPECT_EQ(failure_code(watch, "acme/nothing"), "not_found");
+  }
+}
+
+TEST_F(BrokerFaults, FourSetsAtOnceDoNotOverflowTheQueueOfASlowSubscriber) {
+  if (support::kIsSanitized) GTEST_SKIP() << "takes as long as its figures say, and longer under a sanitizer";
+  constexpr std::uint64_t kTotal = 400;
+  std::vector<std::string> names;
+  for (std::uint64_t i = 0; i < 4; ++i) names.push_back(push("m" + std::to_string(i), wasm_module(kTotal * 1'000, i)));
+  start_bridge({{"PROXY_CHUNK_SIZE", "1000"}});
+  std::mutex mutex;
+  std::set<std::pair<std::string, std::uint64_t>> received;
+  support::MqttClient slow({.port = broker.port(), .on_message = [&](const support::MqttMessage& message) {
+                              std::this_thread::sleep_for(milliseconds(18));
+                              const std::lock_guard lock(mutex);
+                              if (const auto chunk = support::parse_chunk(message.payload))
+                                received.insert({chunk->app_name, chunk->index});
+                            }});
+  slow.subscribe(topics.chunks(), 1);
+  for (const auto& name : names) slow.publish_later(topics.request(), support::request_for(name));
+  const auto count = [&] {
+    const std::lock_guard lock(mutex);
+    return received.size();
+  };
+  EXPECT_TRUE(wait_until([&] { return count() == 4 * kTotal; }, milliseconds(60'000))) << count();
+}
+
 }  // namespace
 }  // namespace propeller::integration

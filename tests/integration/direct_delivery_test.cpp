@@ -139,6 +139,17 @@ TEST_F(DirectDelivery, TheWindowWaitsForAcknowledgements) {
   EXPECT_FALSE(wait_chunk(manifest, 6, milliseconds(300)));
 }
 
+TEST_F(DirectDelivery, AWindowBeyondTheLimitIsClippedAndTheManifestSaysSo) {
+  const std::string name = push("m", wasm_module(100'000));
+  start_bridge();
+  listen();
+  const auto manifest = ask(name, {{"chunk_size", 1'000}, {"window", 200}});
+  ASSERT_TRUE(manifest.is_object());
+  EXPECT_EQ(manifest["window"], 64);
+  ASSERT_TRUE(wait_chunk(manifest, 63));
+  EXPECT_FALSE(wait_chunk(manifest, 64, milliseconds(300)));
+}
+
 TEST_F(DirectDelivery, WhatIsMissingIsSentAgain) {
   const std::string module = wasm_module(10'000);
   const std::string name = push("m", module);

@@ -2,7 +2,11 @@
 // a misbehaving registry are in registry_faults_test.cpp, those of layers in registry_shapes_test.cpp.
 #include <signal.h>
 
+#include <algorithm>
+#include <thread>
+
 #include "integration/site.hpp"
+#include "support/fake_registry.hpp"
 
 namespace propeller::integration {
 namespace {
@@ -165,6 +169,52 @@ TEST_F(FailureCodes, ShuttingDownForWhatCannotBeginAnyMore) {
   ASSERT_TRUE(wait_until([&] { return bridge->get("/ready").status != 200; }));
   listener.request(other);
   EXPECT_EQ(failure_code(listener, other), "shutting_down");
+}
+
+TEST_F(FailureCodes, OneDevicesDeadlineIsNotAnothers) {
+  support::DelayRelay slow_registry({.target_port = registry.port()});
+  slow_registry.stall();
+  const std::string module = wasm_module(5'000);
+  push("m", module);
+  start_bridge({{"PROXY_REGISTRY_URL", "http://127.0.0.1:" + std::to_string(slow_registry.port())}});
+  ChannelWatch watch(device_options(), topics);
+  support::RustProplet patient(device_options(), topics);
+  watch.request(nlohmann::json{{"app_name", "acme/m"}, {"proplet_id", "hasty"}, {"deadline_ms", 1'000}});
+  ASSERT_TRUE(watch.wait_status("acme/m", "accepted"));
+  patient.request("acme/m");
+  ASSERT_TRUE(wait_until([&] { return bridge->metric("propeller_bridge_requests_total") == 2; }));
+  std::this_thread::sleep_for(milliseconds(2'500));  // the deadline, and the tick that would notice it
+  slow_registry.resume();
+  EXPECT_TRUE(patient.wait_module("acme/m") == module);
+}
+
+TEST_F(FailureCodes, ABroadcastOfOtherBytesThanWereAskedForIsADigestMismatch) {
+  const std::string module = wasm_module(5'000, 1);
+  const std::string name = push("m", module);
+  start_bridge();
+  ChannelWatch watch(device_options(), topics);
+  watch.request(nlohmann::json{{"app_name", name}, {"digest", support::sha256_digest(wasm_module(5'000, 2))}});
+  EXPECT_EQ(failure_code(watch, name), "digest_mismatch");
+  watch.clear();
+  watch.request(nlohmann::json{{"app_name", name}, {"digest", support::sha256_digest(module)}});
+  EXPECT_EQ(failure_code(watch, name), "done") << "and the name does not rest";
+}
+
+TEST_F(FailureCodes, ADownloadThatTakesLongIsReportedEverySecond) {
+  support::FakeRegistry slow;
+  slow.push_module("acme/m", "latest", wasm_module(40'000));
+  slow.inject("/blobs/", {.kind = support::FaultKind::trickle, .bytes = 1'000, .pause = milliseconds(100)});
+  start_bridge({{"PROXY_REGISTRY_URL", slow.url()}, {"PROXY_CHUNK_SIZE", "40000"}});
+  ChannelWatch watch(device_options(), topics);
+  watch.request(std::string("acme/m"));
+  ASSERT_TRUE(watch.wait_status("acme/m", "done"));
+  const auto events = watch.events();
+  const auto fetching = std::ranges::count_if(events, [](const ChannelWatch::Event& event) {
+    return event.status.is_object() && event.status.value("state", "") != "failed" &&
+           event.status.value("state", "") != "done";
+  });
+  EXPECT_GE(fetching, 5) << "accepted, fetching, and one a second of four";
+  EXPECT_TRUE(bridge->process().wait_line("progress", milliseconds(0)));
 }
 
 }  // namespace

@@ -122,5 +122,23 @@ TEST_F(ManyDevices, ANewVersionUnderTheSameNameDoesNotMixWithTheOneInProgress) {
   EXPECT_TRUE(got == old_module || got == new_module) << "never a mixture";
 }
 
+// At 20 kB a round trip of 40 ms both together would take 80 s, and nobody waits so long.
+TEST_F(ManyDevices, OnASlowLinkOneBroadcastWaitsForTheOther) {
+  const std::string first = push("first", wasm_module(20'000'000, 1)),
+                    second = push("second", wasm_module(20'000'000, 2));
+  start_slow_bridge({{"PROXY_CHUNK_SIZE", "20000"}}, milliseconds(20));
+  ChannelWatch watch(device_options(), topics);
+  watch.request(first);
+  ASSERT_TRUE(watch.wait_chunk(first, 80)) << "long enough to have measured the rate";
+  watch.request(second);
+  ASSERT_TRUE(watch.wait_chunk(first, 150));
+  const auto is_told_to_wait = [&](const ChannelWatch::Event& event) {
+    return event.status.is_object() && event.app_name == second && event.status.value("state", "") == "accepted" &&
+           event.status.contains("size");
+  };
+  EXPECT_TRUE(watch.wait(is_told_to_wait)) << "known, and waiting for its turn";
+  EXPECT_TRUE(watch.indices(second).empty());
+}
+
 }  // namespace
 }  // namespace propeller::integration

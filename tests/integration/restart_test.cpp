@@ -155,5 +155,34 @@ TEST_F(Restart, ASecondBridgeOnTheSameSpoolDoesNotStart) {
   EXPECT_EQ(*code, 1);
 }
 
+TEST_F(Restart, WhoAsksAnOldChannelWhileABegunSetIsFetchedGetsAWholePass) {
+  const std::string module = wasm_module(200'000);
+  push("m", module);
+  const auto classic = support::classic_topics("c1");
+  support::DelayRelay registry_relay({.target_port = registry.port()});
+  const Environment old_channel{{"PROXY_CHUNK_SIZE", "20000"},
+                                {"PROXY_DOMAIN_ID", ""},
+                                {"PROXY_REGISTRY_URL", "http://127.0.0.1:" + std::to_string(registry_relay.port())}};
+  start_slow_bridge(old_channel);
+  ChannelWatch watch(device_options(), classic);
+  watch.request(std::string("acme/m"));
+  ASSERT_TRUE(watch.wait_chunk("acme/m", 4));
+  kill_bridge();
+  for (const auto& file : image_files(100'000)) std::filesystem::remove(file);
+  registry_relay.stall();
+  start_bridge(old_channel);
+  support::GoProplet device(device_options(), classic);
+  watch.clear();
+  device.request("acme/m");
+  ASSERT_TRUE(wait_until([&] { return bridge->metric("propeller_bridge_requests_total") == 1; }));
+  registry_relay.resume();
+  ASSERT_TRUE(watch.wait_status("acme/m", "done"));
+  const auto indices = watch.indices("acme/m");
+  ASSERT_GT(indices.size(), 10U);
+  EXPECT_GT(indices.front(), 0U) << "the rest of the set that was begun";
+  const std::vector<std::uint64_t> last(indices.end() - 10, indices.end());
+  EXPECT_EQ(last, (std::vector<std::uint64_t>{0, 1, 2, 3, 4, 5, 6, 7, 8, 9}));
+}
+
 }  // namespace
 }  // namespace propeller::integration
