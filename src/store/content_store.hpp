@@ -1,0 +1,133 @@
+#pragma once
+
+#include <boost/asio/thread_pool.hpp>
+#include <chrono>
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "async/core.hpp"
+#include "base/clock.hpp"
+#include "base/error.hpp"
+#include "base/units.hpp"
+#include "store/blob_stream.hpp"
+#include "store/entry.hpp"
+#include "store/open_blob.hpp"
+#include "store/probe.hpp"
+
+namespace propeller::store {
+
+enum class PolicyKind { s3fifo, sieve, lru };
+/// "s3fifo", "sieve", "lru". Errors: bad_config.
+[[nodiscard]] Result<PolicyKind> parse_policy(std::string_view name);
+
+struct StoreOptions {
+  std::filesystem::path directory;
+  std::uint64_t size_bytes_max = 20 * base::kGiB;
+  std::uint64_t free_bytes_min = 256 * base::kMiB;  ///< of the disk; what comes nearer is not stored
+  std::optional<std::uint64_t> object_bytes_max;    ///< absent: what fits in the store
+  std::size_t entries_max = 1'000'000;              ///< the oldest go first
+  PolicyKind policy = PolicyKind::s3fifo;
+  std::chrono::milliseconds flush_interval{30'000};  ///< recency is written to disk this often
+  std::chrono::milliseconds retry_interval{30'000};  ///< after a disk failed, storing is tried again
+  std::chrono::milliseconds stall_max{10'000};       ///< see BlobWriter, Pressure
+};
+
+struct JoinRequest {
+  /// Who asks for the same shares one download. With `digest` it is not looked at: the digest is the key.
+  std::string key;
+  std::optional<BlobDigest> digest;
+};
+
+/// Exactly one of `blob` and `reader` is set; `writer` besides `reader` for the one who has to download.
+struct Joined {
+  std::shared_ptr<const OpenBlob> blob;
+  std::unique_ptr<BlobReader> reader;
+  std::unique_ptr<BlobWriter> writer;
+};
+
+struct StoreStatus {
+  std::uint64_t bytes = 0;  ///< complete blobs, and what drafts have reserved
+  std::uint64_t size_bytes_max = 0;
+  std::size_t blobs = 0;
+  std::size_t entries = 0;
+  std::size_t flights = 0;
+  bool is_storing = true;  ///< false while the disk is full, read-only or broken
+};
+
+/// Bytes by digest, entries by key: everything the site keeps, one copy per digest.
+///
+/// On disk it is an OCI image layout (`oci-layout`, `index.json`, `blobs/sha256/<hex>`, `blobs/sha512/<hex>`), besides
+/// `tmp/` (drafts), `index.db` (SQLite) and `lock`. A blob gets its name only when it is complete, right and fsynced.
+///
+/// Usage:    joined = co_await store.join({.digest = d});
+///           if (joined->blob) send_file(blob->fd(), …);            // a hit
+///           if (joined->writer) group.spawn(download(std::move(joined->writer)));
+///           … joined->reader->head(), read() …                     // first asker and all others alike
+/// Bound:    bytes by size_bytes_max (drafts count), entries by entries_max, downloads by kFlightsMax, readers of one
+///           by kReadersMax; memory at most 200 bytes per blob with its entry, and kHotBytesMax of recently used
+///           entries.
+/// Errors:   a disk that is full, read-only or broken stops storing, never serving; a damaged blob is dropped and
+///           counted, and never served. After open() failed the store may still be used: it passes on and keeps
+///           nothing.
+/// Threads:  any core after open(); awaitables resume on the caller's. Disk, hashing and SQLite run on `pool`, on the
+///           database's thread, and on one housekeeping thread of its own.
+/// Lifetime: outlives its readers and writers; `pool` outlives it. close() before the pool is joined.
+/// Source:   docs/adr/0004-content-store.md
+class ContentStore {
+ public:
+  static constexpr std::size_t kFlightsMax = 4096;
+  static constexpr std::size_t kReadersMax = 10'000;
+  static constexpr std::size_t kHotBytesMax = 4 * 1024 * 1024;
+  static constexpr std::size_t kPageMax = 1000;
+
+  ContentStore(StoreOptions options, boost::asio::thread_pool& pool, Probe& probe, const base::Clock& clock);
+  ~ContentStore();
+  ContentStore(const ContentStore&) = delete;
+  ContentStore& operator=(const ContentStore&) = delete;
+
+  /// Blocks: takes the lock, reads the index, sweeps what a crash left, evicts down to the limits.
+  /// Errors: overloaded when another process has the directory; io with a sentence.
+  [[nodiscard]] Result<void> open();
+  /// Writes what is pending and stops the threads. Safe to call twice.
+  void close();
+
+  // Blobs.
+
+  /// The blob, or a place in its download. Errors: overloaded (kFlightsMax, kReadersMax): fetch without the store.
+  [[nodiscard]] async::awaitable<Result<Joined>> join(JoinRequest request);
+  /// The blob if it is complete; a file in doubt is hashed first. Counts as a use.
+  [[nodiscard]] async::awaitable<std::shared_ptr<const OpenBlob>> find_blob(BlobDigest digest);
+  /// Is it there, without touching it or the disk?
+  [[nodiscard]] bool has_blob(const BlobDigest& digest) const;
+  /// Reads the whole file and compares; false, and dropped, when it is damaged or not there.
+  [[nodiscard]] async::awaitable<bool> verify_blob(BlobDigest digest);
+  /// A pinned blob is not evicted. not_found when it is not there.
+  [[nodiscard]] async::awaitable<Result<void>> pin_blob(BlobDigest digest, bool is_pinned);
+  [[nodiscard]] async::awaitable<Result<void>> erase_blob(BlobDigest digest);
+
+  // Entries.
+
+  /// Replaces what was under the key. Errors: too_large; not_found when its blob is not there; io.
+  [[nodiscard]] async::awaitable<Result<void>> put_entry(Entry entry);
+  [[nodiscard]] async::awaitable<Result<std::optional<Entry>>> find_entry(std::string key);
+  [[nodiscard]] async::awaitable<Result<bool>> erase_entry(std::string key);
+  /// At most `count` (kPageMax) in the order of their keys, those after `after` whose keys begin with `prefix`.
+  [[nodiscard]] async::awaitable<Result<std::vector<Entry>>> list_entries(std::string prefix, std::string after,
+                                                                          std::size_t count);
+  /// Every entry and every blob that is not pinned.
+  [[nodiscard]] async::awaitable<Result<void>> clear();
+
+  [[nodiscard]] StoreStatus status() const;
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace propeller::store
