@@ -130,6 +130,8 @@ class BlobWriter {
   [[nodiscard]] std::size_t reader_count() const;
 
  private:
+  [[nodiscard]] async::awaitable<Result<void>> wait_for_readers();
+
   std::shared_ptr<Flight> flight_;
   bool is_done_ = false;
 };

@@ -1,10 +1,7 @@
 #pragma once
 
 #include <boost/asio/thread_pool.hpp>
-#include <chrono>
 #include <cstdint>
-#include <filesystem>
-#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -12,31 +9,14 @@
 #include <vector>
 
 #include "async/core.hpp"
-#include "base/clock.hpp"
 #include "base/error.hpp"
-#include "base/units.hpp"
 #include "store/blob_stream.hpp"
 #include "store/entry.hpp"
 #include "store/open_blob.hpp"
 #include "store/probe.hpp"
+#include "store/store_options.hpp"
 
 namespace propeller::store {
-
-enum class PolicyKind { s3fifo, sieve, lru };
-/// "s3fifo", "sieve", "lru". Errors: bad_config.
-[[nodiscard]] Result<PolicyKind> parse_policy(std::string_view name);
-
-struct StoreOptions {
-  std::filesystem::path directory;
-  std::uint64_t size_bytes_max = 20 * base::kGiB;
-  std::uint64_t free_bytes_min = 256 * base::kMiB;  ///< of the disk; what comes nearer is not stored
-  std::optional<std::uint64_t> object_bytes_max;    ///< absent: what fits in the store
-  std::size_t entries_max = 1'000'000;              ///< the oldest go first
-  PolicyKind policy = PolicyKind::s3fifo;
-  std::chrono::milliseconds flush_interval{30'000};  ///< recency is written to disk this often
-  std::chrono::milliseconds retry_interval{30'000};  ///< after a disk failed, storing is tried again
-  std::chrono::milliseconds stall_max{10'000};       ///< see BlobWriter, Pressure
-};
 
 struct JoinRequest {
   /// Who asks for the same shares one download. With `digest` it is not looked at: the digest is the key.
@@ -86,7 +66,7 @@ class ContentStore {
   static constexpr std::size_t kHotBytesMax = 4 * 1024 * 1024;
   static constexpr std::size_t kPageMax = 1000;
 
-  ContentStore(StoreOptions options, boost::asio::thread_pool& pool, Probe& probe, const base::Clock& clock);
+  ContentStore(StoreOptions options, boost::asio::thread_pool& pool, Probe& probe);
   ~ContentStore();
   ContentStore(const ContentStore&) = delete;
   ContentStore& operator=(const ContentStore&) = delete;
@@ -115,7 +95,8 @@ class ContentStore {
 
   /// Replaces what was under the key. Errors: too_large; not_found when its blob is not there; io.
   [[nodiscard]] async::awaitable<Result<void>> put_entry(Entry entry);
-  [[nodiscard]] async::awaitable<Result<std::optional<Entry>>> find_entry(std::string key);
+  /// Null when there is none.
+  [[nodiscard]] async::awaitable<Result<std::shared_ptr<const Entry>>> find_entry(std::string key);
   [[nodiscard]] async::awaitable<Result<bool>> erase_entry(std::string key);
   /// At most `count` (kPageMax) in the order of their keys, those after `after` whose keys begin with `prefix`.
   [[nodiscard]] async::awaitable<Result<std::vector<Entry>>> list_entries(std::string prefix, std::string after,
@@ -124,6 +105,8 @@ class ContentStore {
   [[nodiscard]] async::awaitable<Result<void>> clear();
 
   [[nodiscard]] StoreStatus status() const;
+  /// Of the tables, without the hot entries: what grows with the number of blobs and entries.
+  [[nodiscard]] std::size_t memory_bytes() const;
 
  private:
   struct State;

@@ -14,7 +14,6 @@ struct Probe {
   observe::Counter& stored;     ///< blobs published
   observe::Counter& stored_bytes;
   observe::Counter& evicted;
-  observe::Counter& evicted_bytes;
   observe::Counter& refused;     ///< not kept: too large, not admitted, no room
   observe::Counter& damaged;     ///< dropped: length or digest wrong at rest
   observe::Counter& mismatches;  ///< downloads whose digest or length was wrong

@@ -1,0 +1,121 @@
+#pragma once
+
+#include <atomic>
+#include <boost/asio/thread_pool.hpp>
+#include <condition_variable>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <vector>
+
+#include "base/clock.hpp"
+#include "store/catalogue.hpp"
+#include "store/layout_directory.hpp"
+#include "store/open_blob.hpp"
+#include "store/probe.hpp"
+#include "store/store_index.hpp"
+#include "store/store_options.hpp"
+
+namespace propeller::store {
+
+class Depot;
+
+/// A file on its way to become a blob, with the room that is reserved for it; thrown away unless published.
+/// Threads: one at a time; every call may wait for the disk.
+class Draft {
+ public:
+  Draft(Depot& depot, DraftName name, std::uint64_t reserved);
+  ~Draft();
+  Draft(const Draft&) = delete;
+  Draft& operator=(const Draft&) = delete;
+
+  [[nodiscard]] int fd() const { return name_.file.get(); }
+  /// Appends at `offset`; false when the bytes cannot be kept, for whatever reason (counted and logged by the depot).
+  [[nodiscard]] bool write(std::string_view bytes, std::uint64_t offset);
+  /// Gives it its name. Null when the disk refuses.
+  [[nodiscard]] std::shared_ptr<const OpenBlob> publish(const BlobDigest& digest, std::uint64_t size);
+
+ private:
+  [[nodiscard]] bool make_room(std::uint64_t end);
+
+  Depot& depot_;
+  DraftName name_;
+  std::uint64_t reserved_;
+  std::uint64_t floor_checked_ = 0;  ///< bytes that were written when free space was last looked at
+  bool is_published_ = false;
+};
+
+/// What is on disk and what is known of it, kept together: directory, catalogue and index change through here.
+///
+/// Order:    a blob enters the catalogue after its file has its name, and leaves it before its file goes.
+/// Errors:   a disk that is full, read-only or broken switches storing off; the keeper tries again.
+/// Threads:  any, where the disk may be waited for; is_storing(), contains() and use() anywhere.
+class Depot {
+ public:
+  /// Looked at again after so many bytes of a draft.
+  static constexpr std::uint64_t kFloorCheckBytes = 8 * base::kMiB;
+
+  Depot(StoreOptions options, Probe& probe);
+
+  /// Waits for the drafts, which end on the blocking pool.
+  ~Depot();
+  Depot(const Depot&) = delete;
+  Depot& operator=(const Depot&) = delete;
+
+  [[nodiscard]] Result<void> open();
+  void close();
+  [[nodiscard]] bool is_open() const { return is_open_; }
+
+  /// Null when the blob is not to be kept. `length` absent: room is taken as it comes.
+  [[nodiscard]] std::unique_ptr<Draft> create_draft(const std::optional<BlobDigest>& digest,
+                                                    std::optional<std::uint64_t> length);
+
+  /// The file of a blob in the catalogue: what a core may do, no reading.
+  struct Opening {
+    std::shared_ptr<const OpenBlob> blob;      ///< right
+    std::shared_ptr<const OpenBlob> doubtful;  ///< to be hashed first: settle()
+  };
+  [[nodiscard]] Opening open_blob(const BlobDigest& digest);
+  /// Reads the whole file; drops the blob when its digest is another. `stop` leaves it as it is.
+  [[nodiscard]] bool settle(const OpenBlob& blob, const std::stop_token& stop = {});
+  void remove(const BlobDigest& digest);
+  [[nodiscard]] bool pin(const BlobDigest& digest, bool is_pinned);
+
+  [[nodiscard]] bool is_storing() const { return is_storing_.load(std::memory_order_relaxed); }
+  /// Tries the disk when storing is off.
+  void try_storing_again();
+  /// Writes what was used since the last time to the index.
+  void flush_recency();
+  /// Files that the index does not know, found at start: hashed one after the other, kept when they are right.
+  void settle_strays(const std::stop_token& stop);
+
+  [[nodiscard]] Catalogue& catalogue() { return catalogue_; }
+  [[nodiscard]] const Catalogue& catalogue() const { return catalogue_; }
+  [[nodiscard]] StoreIndex& index() { return index_; }
+  [[nodiscard]] const StoreOptions& options() const { return options_; }
+  [[nodiscard]] Probe& probe() { return probe_; }
+
+ private:
+  friend class Draft;
+  [[nodiscard]] Result<void> load();
+  void drop_damaged(const BlobDigest& digest);
+  void remove_files(const std::vector<BlobDigest>& victims);
+  [[nodiscard]] bool keep_floor(std::uint64_t bytes);
+  void disk_failed(DiskFailure failure);
+  void show();
+
+  StoreOptions options_;
+  Probe& probe_;
+  LayoutDirectory directory_;
+  Catalogue catalogue_;
+  StoreIndex index_;
+  std::vector<BlobDigest> strays_;
+  bool is_open_ = false;
+  std::atomic<bool> is_storing_{false};
+  std::mutex drafts_mutex_;
+  std::condition_variable drafts_gone_;
+  std::size_t drafts_ = 0;
+};
+
+}  // namespace propeller::store

@@ -1,0 +1,257 @@
+#include "store/store_index.hpp"
+
+#include <array>
+#include <limits>
+#include <system_error>
+
+namespace propeller::store {
+
+namespace {
+
+constexpr std::array kMigrations = {
+    "CREATE TABLE blobs(digest BLOB PRIMARY KEY, size INTEGER NOT NULL, changed INTEGER NOT NULL,"
+    " used INTEGER NOT NULL, uses INTEGER NOT NULL, pinned INTEGER NOT NULL) WITHOUT ROWID;"
+    "CREATE TABLE entries(id INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, digest BLOB, size INTEGER NOT NULL,"
+    " status INTEGER NOT NULL, header_text TEXT NOT NULL, note TEXT NOT NULL, stored_at INTEGER NOT NULL,"
+    " checked_at INTEGER NOT NULL, expires_at INTEGER NOT NULL);"
+    "CREATE INDEX entries_by_digest ON entries(digest)"};
+
+constexpr std::string_view kEntryColumns =
+    "key, digest, size, status, header_text, note, stored_at, checked_at, expires_at";
+constexpr std::int64_t kRowIdMax = std::numeric_limits<std::int64_t>::max();
+
+std::optional<Entry> entry_of(const db::Statement& row) {
+  Entry entry;
+  entry.key = row.text(0);
+  if (!row.is_null(1)) {
+    entry.digest = unpack_digest(row.bytes(1));
+    if (!entry.digest) return std::nullopt;
+  }
+  entry.size = static_cast<std::uint64_t>(row.number(2));
+  entry.status = static_cast<int>(row.number(3));
+  entry.header_text = row.text(4);
+  entry.note = row.text(5);
+  entry.stored_at = row.number(6);
+  entry.checked_at = row.number(7);
+  entry.expires_at = row.number(8);
+  const bool is_within = entry.key.size() <= Entry::kKeyBytesMax && entry.header_text.size() <= Entry::kTextBytesMax &&
+                         entry.note.size() <= Entry::kTextBytesMax;
+  return is_within ? std::optional(std::move(entry)) : std::nullopt;
+}
+
+std::optional<BlobRow> blob_of(const db::Statement& row) {
+  const auto digest = unpack_digest(row.bytes(0));
+  if (!digest || row.number(1) < 0 || row.number(3) < 0) return std::nullopt;
+  return BlobRow{.digest = *digest,
+                 .size = static_cast<std::uint64_t>(row.number(1)),
+                 .changed_ns = row.number(2),
+                 .used = static_cast<std::uint64_t>(row.number(3)),
+                 .uses = static_cast<std::uint8_t>(row.number(4)),
+                 .is_pinned = row.number(5) != 0};
+}
+
+Result<void> write_blob(db::Connection& connection, const BlobRow& row) {
+  auto put = connection.prepare("INSERT OR REPLACE INTO blobs VALUES(?, ?, ?, ?, ?, ?)");
+  if (!put) return std::unexpected(put.error());
+  const auto digest = pack_digest(row.digest);
+  return put->bind_bytes(1, digest)
+      .bind(2, static_cast<std::int64_t>(row.size))
+      .bind(3, row.changed_ns)
+      .bind(4, static_cast<std::int64_t>(row.used))
+      .bind(5, static_cast<std::int64_t>(row.uses))
+      .bind(6, static_cast<std::int64_t>(row.is_pinned))
+      .run();
+}
+
+Result<void> delete_blob(db::Connection& connection, const BlobDigest& digest) {
+  const auto packed = pack_digest(digest);
+  auto blob = connection.prepare("DELETE FROM blobs WHERE digest = ?");
+  if (!blob) return std::unexpected(blob.error());
+  if (auto done = blob->bind_bytes(1, packed).run(); !done) return done;
+  auto entries = connection.prepare("DELETE FROM entries WHERE digest = ?");
+  if (!entries) return std::unexpected(entries.error());
+  return entries->bind_bytes(1, packed).run();
+}
+
+Result<void> write_entry(db::Connection& connection, const Entry& entry) {
+  // The row gets a new id: the ids are the order in which entries go when there are too many.
+  auto put = connection.prepare(
+      "INSERT OR REPLACE INTO entries(key, digest, size, status, header_text, note, stored_at, checked_at, expires_at)"
+      " VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?)");
+  if (!put) return std::unexpected(put.error());
+  const auto packed = entry.digest ? pack_digest(*entry.digest) : std::vector<std::uint8_t>();
+  put->bind(1, entry.key);
+  if (entry.digest)
+    put->bind_bytes(2, packed);
+  else
+    put->bind_null(2);
+  return put->bind(3, static_cast<std::int64_t>(entry.size))
+      .bind(4, static_cast<std::int64_t>(entry.status))
+      .bind(5, entry.header_text)
+      .bind(6, entry.note)
+      .bind(7, entry.stored_at)
+      .bind(8, entry.checked_at)
+      .bind(9, entry.expires_at)
+      .run();
+}
+
+// Ids grow and go from the lowest, so that first and last tell how many there are at most: no count over the table.
+Result<void> trim_entries(db::Connection& connection, std::size_t entries_max, std::vector<std::string>& dropped) {
+  auto newest = connection.prepare("SELECT max(id) FROM entries");
+  if (!newest) return std::unexpected(newest.error());
+  if (auto row = newest->step(); !row) return std::unexpected(row.error());
+  const std::int64_t limit =
+      newest->number(0) - static_cast<std::int64_t>(std::min<std::size_t>(entries_max, kRowIdMax));
+  auto trim = connection.prepare("DELETE FROM entries WHERE id <= ? RETURNING key");
+  if (!trim) return std::unexpected(trim.error());
+  trim->bind(1, limit);
+  for (;;) {
+    auto row = trim->step();
+    if (!row) return std::unexpected(row.error());
+    if (!*row) return {};
+    dropped.emplace_back(trim->text(0));
+  }
+}
+
+}  // namespace
+
+std::vector<std::uint8_t> pack_digest(const BlobDigest& digest) {
+  std::vector<std::uint8_t> bytes{static_cast<std::uint8_t>(digest.algorithm())};
+  bytes.insert(bytes.end(), digest.bytes().begin(), digest.bytes().end());
+  return bytes;
+}
+
+std::optional<BlobDigest> unpack_digest(std::span<const std::uint8_t> bytes) {
+  if (bytes.empty()) return std::nullopt;
+  return BlobDigest::from_bytes(static_cast<DigestAlgorithm>(bytes.front()), bytes.subspan(1));
+}
+
+std::string end_of_prefix(std::string_view prefix) {
+  std::string end(prefix);
+  while (!end.empty() && static_cast<unsigned char>(end.back()) == 0xff) end.pop_back();
+  if (!end.empty()) end.back() = static_cast<char>(static_cast<unsigned char>(end.back()) + 1);
+  return end;
+}
+
+Result<StoreIndex::Opened> StoreIndex::open(const std::filesystem::path& path) {
+  auto opened = database_.open(path, kMigrations);
+  if (opened) return Opened{};
+  if (!database_.is_corrupt()) return std::unexpected(opened.error());
+  std::error_code ignored;
+  for (const char* suffix : {"", "-wal", "-shm"}) std::filesystem::remove(path.native() + suffix, ignored);
+  opened = database_.open(path, kMigrations);
+  if (!opened) return std::unexpected(opened.error());
+  return Opened{.was_lost = true};
+}
+
+Result<void> StoreIndex::for_each_blob(const std::function<void(const BlobRow&)>& visit) {
+  return database_.read([&](db::Connection& connection) -> Result<void> {
+    auto rows = connection.prepare("SELECT digest, size, changed, used, uses, pinned FROM blobs ORDER BY used");
+    if (!rows) return std::unexpected(rows.error());
+    for (;;) {
+      auto row = rows->step();
+      if (!row) return std::unexpected(row.error());
+      if (!*row) return {};
+      if (const auto blob = blob_of(*rows)) visit(*blob);
+    }
+  });
+}
+
+Result<void> StoreIndex::for_each_key(const std::function<void(std::string_view)>& visit) {
+  return database_.read([&](db::Connection& connection) -> Result<void> {
+    auto rows = connection.prepare("SELECT key FROM entries");
+    if (!rows) return std::unexpected(rows.error());
+    for (;;) {
+      auto row = rows->step();
+      if (!row) return std::unexpected(row.error());
+      if (!*row) return {};
+      visit(rows->text(0));
+    }
+  });
+}
+
+bool StoreIndex::put_blobs(std::vector<BlobRow> rows, Done done) {
+  return database_.submit(
+      [rows = std::move(rows)](db::Connection& connection) -> Result<void> {
+        for (const BlobRow& row : rows) {
+          if (auto written = write_blob(connection, row); !written) return written;
+        }
+        return {};
+      },
+      std::move(done));
+}
+
+bool StoreIndex::erase_blobs(std::vector<BlobDigest> digests, Done done) {
+  return database_.submit(
+      [digests = std::move(digests)](db::Connection& connection) -> Result<void> {
+        for (const BlobDigest& digest : digests) {
+          if (auto deleted = delete_blob(connection, digest); !deleted) return deleted;
+        }
+        return {};
+      },
+      std::move(done));
+}
+
+bool StoreIndex::put_entry(std::shared_ptr<const Entry> entry, std::size_t entries_max,
+                           std::shared_ptr<std::vector<std::string>> dropped, Done done) {
+  return database_.submit(
+      [entry = std::move(entry), entries_max, dropped = std::move(dropped)](db::Connection& connection) {
+        auto written = write_entry(connection, *entry);
+        return written ? trim_entries(connection, entries_max, *dropped) : written;
+      },
+      std::move(done));
+}
+
+bool StoreIndex::erase_entry(std::string key, Done done) {
+  return database_.submit(
+      [key = std::move(key)](db::Connection& connection) -> Result<void> {
+        auto statement = connection.prepare("DELETE FROM entries WHERE key = ?");
+        if (!statement) return std::unexpected(statement.error());
+        return statement->bind(1, key).run();
+      },
+      std::move(done));
+}
+
+bool StoreIndex::erase_all_entries(Done done) {
+  return database_.submit([](db::Connection& connection) { return connection.execute("DELETE FROM entries"); },
+                          std::move(done));
+}
+
+Result<std::shared_ptr<const Entry>> StoreIndex::find_entry(const std::string& key) {
+  std::shared_ptr<const Entry> found;
+  const std::string sql = "SELECT " + std::string(kEntryColumns) + " FROM entries WHERE key = ?";
+  auto read = database_.read([&](db::Connection& connection) -> Result<void> {
+    auto statement = connection.prepare(sql);
+    if (!statement) return std::unexpected(statement.error());
+    auto row = statement->bind(1, key).step();
+    if (!row) return std::unexpected(row.error());
+    if (!*row) return {};
+    if (auto entry = entry_of(*statement)) found = std::make_shared<const Entry>(std::move(*entry));
+    return {};
+  });
+  if (!read) return std::unexpected(read.error());
+  return found;
+}
+
+Result<std::vector<Entry>> StoreIndex::list_entries(const std::string& prefix, const std::string& after,
+                                                    std::size_t count) {
+  std::vector<Entry> entries;
+  const std::string end = end_of_prefix(prefix);
+  const std::string sql = "SELECT " + std::string(kEntryColumns) +
+                          " FROM entries WHERE key > ?1 AND key >= ?2 AND (?3 = '' OR key < ?3) ORDER BY key LIMIT ?4";
+  auto read = database_.read([&](db::Connection& connection) -> Result<void> {
+    auto rows = connection.prepare(sql);
+    if (!rows) return std::unexpected(rows.error());
+    rows->bind(1, after).bind(2, prefix).bind(3, end).bind(4, static_cast<std::int64_t>(count));
+    for (;;) {
+      auto row = rows->step();
+      if (!row) return std::unexpected(row.error());
+      if (!*row) return {};
+      if (auto entry = entry_of(*rows)) entries.push_back(std::move(*entry));
+    }
+  });
+  if (!read) return std::unexpected(read.error());
+  return entries;
+}
+
+}  // namespace propeller::store

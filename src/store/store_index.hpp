@@ -1,0 +1,65 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "db/database.hpp"
+#include "store/catalogue.hpp"
+#include "store/entry.hpp"
+
+namespace propeller::store {
+
+/// The store's tables on SQLite: rows in, rows out, no decisions.
+///
+/// Order:    writes in the order of the calls.
+/// Errors:   io. What is in the file is not trusted: a row that cannot be is left out. A file that is no database at
+///           all is replaced by an empty one, as everything in it can be found again.
+/// Threads:  any after open(). Calls block on SQLite; the ones that answer through `done` do not.
+class StoreIndex {
+ public:
+  using Done = db::Database::Done;
+
+  /// `was_lost`: the index had to begin anew.
+  struct Opened {
+    bool was_lost = false;
+  };
+  [[nodiscard]] Result<Opened> open(const std::filesystem::path& path);
+  void close() { database_.close(); }
+
+  /// Those not used for longest first.
+  [[nodiscard]] Result<void> for_each_blob(const std::function<void(const BlobRow&)>& visit);
+  [[nodiscard]] Result<void> for_each_key(const std::function<void(std::string_view key)>& visit);
+
+  /// All of them false, with `done` not called, when the database has too much to do already.
+  bool put_blobs(std::vector<BlobRow> rows, Done done = {});
+  /// With the entries whose body they are.
+  bool erase_blobs(std::vector<BlobDigest> digests, Done done = {});
+  /// The oldest go until there are `entries_max`; their keys are in `dropped` when `done` is called.
+  bool put_entry(std::shared_ptr<const Entry> entry, std::size_t entries_max,
+                 std::shared_ptr<std::vector<std::string>> dropped, Done done);
+  bool erase_entry(std::string key, Done done);
+  bool erase_all_entries(Done done);
+
+  /// Null when there is none.
+  [[nodiscard]] Result<std::shared_ptr<const Entry>> find_entry(const std::string& key);
+  [[nodiscard]] Result<std::vector<Entry>> list_entries(const std::string& prefix, const std::string& after,
+                                                        std::size_t count);
+
+ private:
+  db::Database database_;
+};
+
+/// A digest as it stands in the index: one byte for the algorithm, then its bytes.
+[[nodiscard]] std::vector<std::uint8_t> pack_digest(const BlobDigest& digest);
+[[nodiscard]] std::optional<BlobDigest> unpack_digest(std::span<const std::uint8_t> bytes);
+
+/// The least text that is greater than every text that begins with `prefix`; empty when there is none.
+[[nodiscard]] std::string end_of_prefix(std::string_view prefix);
+
+}  // namespace propeller::store
