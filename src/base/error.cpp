@@ -26,6 +26,13 @@ std::string_view to_string(Code code) {
     case Code::bad_config: return "bad_config";
     case Code::disconnected: return "disconnected";
     case Code::io: return "io";
+    case Code::dns_failed: return "dns_failed";
+    case Code::connection_refused: return "connection_refused";
+    case Code::connection_reset: return "connection_reset";
+    case Code::tls_certificate: return "tls_certificate";
+    case Code::tls_failed: return "tls_failed";
+    case Code::protocol_error: return "protocol_error";
+    case Code::limit_exceeded: return "limit_exceeded";
   }
   base::assertion_failed("every code has a name");
 }
@@ -45,6 +52,13 @@ Code wire_code(const Error& error) {
     case Code::bad_config: return Code::shutting_down;
     case Code::disconnected: return Code::broker_rejected;
     case Code::io: return error.origin == Origin::internal ? Code::overloaded : Code::registry_unavailable;
+    case Code::dns_failed:
+    case Code::connection_refused:
+    case Code::connection_reset:
+    case Code::tls_certificate:
+    case Code::tls_failed:
+    case Code::protocol_error: return Code::registry_unavailable;
+    case Code::limit_exceeded: return Code::too_large;
     default: return error.code;
   }
 }

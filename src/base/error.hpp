@@ -8,7 +8,7 @@
 namespace propeller::base {
 
 /// What went wrong. The first group is the closed list of `failed` codes on the wire (PROTOCOL 2.1); the second
-/// never leaves the process under its own name, see wire_code().
+/// and the third (connections) never leave the process as a device's answer under their own name, see wire_code().
 enum class Code {
   bad_request,
   bad_reference,
@@ -31,6 +31,14 @@ enum class Code {
   bad_config,    ///< the operator's input; exit code 2
   disconnected,  ///< the broker connection is down; tried again
   io,            ///< local disk or socket
+
+  dns_failed,          ///< the name has no address, or nobody could say
+  connection_refused,  ///< nobody listens there, or the network does not lead there
+  connection_reset,    ///< the peer broke an established connection
+  tls_certificate,     ///< the peer's certificate is not to be trusted; the detail says why
+  tls_failed,          ///< the TLS handshake or a record failed for another reason
+  protocol_error,      ///< the peer does not keep to the protocol
+  limit_exceeded,      ///< the peer keeps to it, but asks for more than a named bound allows
 };
 
 /// Whose fault it is: who called us, whom we call, or we ourselves.
@@ -56,7 +64,7 @@ using Result = std::expected<T, Error>;
 [[nodiscard]] std::string_view to_string(Code code);
 [[nodiscard]] std::string_view to_string(Origin origin);
 
-/// The code a device is told: the codes of the second group become registry_unavailable, shutting_down or overloaded.
+/// The code a device is told: the codes behind the first group become one of it.
 [[nodiscard]] Code wire_code(const Error& error);
 
 /// "not_found: no such tag" for logs and messages on the terminal.
