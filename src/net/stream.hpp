@@ -91,6 +91,8 @@ class Stream {
 
  protected:
   Stream(boost::asio::any_io_executor executor, StreamInfo info, Origin origin);
+  /// Behind everything that is ready to run on this core; resets the count of calls that did not wait.
+  async::awaitable<void> let_others_run(std::uint32_t& without_waiting);
   StreamInfo info_;
 
  private:
@@ -100,8 +102,6 @@ class Stream {
   virtual async::awaitable<Result<void>> wait_readable() = 0;
   virtual async::awaitable<Result<void>> wait_writable() = 0;
   virtual bool has_arrived() = 0;
-
-  async::awaitable<void> let_others_run(std::uint32_t& without_waiting);
 
   boost::asio::any_io_executor executor_;
   const Origin origin_;
