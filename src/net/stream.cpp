@@ -112,7 +112,7 @@ awaitable<Result<void>> Stream::write(std::span<const std::string_view> parts) {
 }
 
 awaitable<Result<void>> Stream::send_file(int file, std::uint64_t offset, std::uint64_t count) {
-  const auto buffer = std::make_unique_for_overwrite<char[]>(kFileBufferBytes);
+  const auto buffer = std::make_unique_for_overwrite<char[]>(std::min<std::uint64_t>(count, kFileBufferBytes));
   while (count > 0) {
     const auto wanted = std::min<std::uint64_t>(count, kFileBufferBytes);
     const auto got = ::pread(file, buffer.get(), wanted, static_cast<off_t>(offset));

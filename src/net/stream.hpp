@@ -16,8 +16,8 @@ namespace propeller::net {
 
 /// What a TLS handshake agreed on.
 struct TlsInfo {
-  std::string version;        ///< "TLSv1.3"
-  std::string cipher;         ///< "TLS_AES_128_GCM_SHA256"
+  std::string_view version;   ///< "TLSv1.3"
+  std::string_view cipher;    ///< "TLS_AES_128_GCM_SHA256"
   std::string alpn;           ///< "h2"; empty when none was agreed on
   std::string server_name;    ///< what the client asked for by SNI; empty when it named none
   std::string verified_name;  ///< of the peer, by its certificate; empty when it was not asked for one or not verified
@@ -67,6 +67,8 @@ class Stream {
   /// What goes without waiting, in bytes from the front of `parts`; 0 when nothing does. After less than everything the
   /// next call begins with the bytes left: TLS may have enciphered them already.
   [[nodiscard]] Result<std::size_t> try_write(std::span<const std::string_view> parts);
+  /// Waits until try_write() is likely to take something.
+  [[nodiscard]] async::awaitable<Result<void>> wait_output() { return wait_writable(); }
   /// `count` bytes of an open file from `offset`; without a copy through user space where the kernel can do that.
   /// Errors: also io, when the file ends too early or cannot be read.
   [[nodiscard]] virtual async::awaitable<Result<void>> send_file(int file, std::uint64_t offset, std::uint64_t count);

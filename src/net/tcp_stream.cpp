@@ -78,6 +78,7 @@ Result<std::size_t> TcpStream::send_now(std::span<const std::string_view> parts)
 
 bool TcpStream::has_arrived() {
   if (!socket_.is_open()) return true;
+  is_drained_ = false;
   char first = 0;
   return ::recv(socket_.native_handle(), &first, 1, MSG_PEEK | MSG_DONTWAIT) >= 0 || !would_block(errno);
 }
