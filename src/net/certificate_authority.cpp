@@ -43,13 +43,13 @@ KeyPtr new_key() {
 /// For the leaves: a key in OpenSSL's older representation. X509_set_pubkey() takes 220 us with one of a provider,
 /// because it encodes the key and parses it again, and 5 us with this (OpenSSL 3.0; newer ones are not so slow).
 KeyPtr new_leaf_key() {
-#pragma clang diagnostic push
-#pragma clang diagnostic ignored "-Wdeprecated-declarations"
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wdeprecated-declarations"
   EC_KEY* const pair = ::EC_KEY_new_by_curve_name(NID_X9_62_prime256v1);
   ASSERT(pair != nullptr && ::EC_KEY_generate_key(pair) == 1);
   KeyPtr key(::EVP_PKEY_new());
   ASSERT(key && EVP_PKEY_assign_EC_KEY(key.get(), pair) == 1);
-#pragma clang diagnostic pop
+#pragma GCC diagnostic pop
   return key;
 }
 
