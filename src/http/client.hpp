@@ -1,0 +1,118 @@
+#pragma once
+
+#include <chrono>
+#include <memory>
+#include <string>
+
+#include "async/task_group.hpp"
+#include "http/body.hpp"
+#include "http/message.hpp"
+#include "http/parse_limits.hpp"
+#include "http/server.hpp"
+#include "net/stream.hpp"
+
+namespace propeller::http {
+
+/// Where a request goes; what is equal may share connections.
+struct Destination {
+  std::string scheme = "http";  ///< "http" or "https"
+  std::string host;             ///< a name or an address, without brackets
+  std::uint16_t port = 80;
+  std::string via;          ///< an upstream proxy's URL; empty: straight
+  std::string tls_profile;  ///< the connector's name for a set of TLS settings; empty: the usual ones
+  bool is_http2_allowed = true;
+
+  friend bool operator==(const Destination&, const Destination&) = default;
+  /// "https://example.org:443", with what else tells destinations apart; not for people.
+  [[nodiscard]] std::string key() const;
+};
+
+/// Makes the connections of a Client: TCP, TLS, through an upstream proxy. HTTP/2 is spoken where the stream's
+/// `info().tls` says that ALPN chose "h2".
+///
+/// Errors: of the connection, with their code (dns_failed, connection_refused, tls_certificate, timeout …). Keeps its
+/// own
+///         deadline.
+class Connector {
+ public:
+  virtual ~Connector() = default;
+  virtual awaitable<Result<std::unique_ptr<net::Stream>>> connect(const Destination& destination) = 0;
+};
+
+/// A request on its way out. The client writes Content-Length or Transfer-Encoding by the body, and drops whatever
+/// `fields` says of those and of Connection; Host is written from `authority`.
+struct OutgoingRequest {
+  std::string method = "GET";
+  std::string authority;   ///< "host[:port]" for Host, and of CONNECT the target
+  std::string path = "/";  ///< path and query
+  Fields fields = {};
+  /// Not owned: stays until the response's body is gone. None: a request without a body.
+  BodySource* body = nullptr;
+  /// Needed with a body: where it is sent from, while the response comes in. As a rule Request::tasks().
+  async::TaskGroup* tasks = nullptr;
+  InformationalSink* informational = nullptr;  ///< where 1xx go; none: nowhere
+  std::string upgrade;                         ///< "websocket": asks for this protocol, see ClientResponse::upgraded
+  /// Absolute-form, for an HTTP proxy that is spoken to without a tunnel: "http://host/path" in place of `path`.
+  bool is_absolute_form = false;
+};
+
+struct ClientResponse {
+  int status = 0;
+  std::string reason;
+  Version version = Version::http_1_1;
+  Fields fields = {};
+  /// Never null. Destroyed before its end, it ends the connection (HTTP/1) or the stream (HTTP/2).
+  std::unique_ptr<BodySource> body = {};
+  /// After 101, and after a 2xx to CONNECT: the connection, with what came behind the head in front.
+  std::unique_ptr<net::Stream> upgraded = {};
+  bool is_reused = false;  ///< came over a connection that had served before
+};
+
+struct ClientLimits {
+  ParseLimits parse = {};
+  std::size_t idle_per_destination_max = 32;
+  std::size_t idle_max = 512;
+  std::size_t connections_max = 8192;                    ///< open ones; beyond: limit_exceeded
+  std::chrono::milliseconds idle_timeout{60'000};        ///< in the pool
+  std::chrono::milliseconds first_byte_timeout{60'000};  ///< from the request's end to the response's head
+  std::chrono::milliseconds read_timeout{30'000};        ///< without a byte of the response's body
+  std::chrono::milliseconds write_timeout{30'000};       ///< without a byte taken by the upstream
+  std::size_t informational_max = 16;                    ///< 1xx before one response
+  Http2Limits http2 = {};
+};
+
+/// The asking side of HTTP on one core, with its pool of connections.
+///
+/// Order:    the connection used last is used next, so that those not needed time out.
+/// Bound:    ClientLimits.
+/// Errors:   protocol_error for a response that is malformed, timeout, connection_closed as disconnected, those of the
+///           connector; all of Origin::upstream. What the request's body fails with keeps its own origin.
+/// Retry:    once, on a new connection, when one from the pool turned out to be closed before a byte of a response
+/// came:
+///           for a request without a body, or an idempotent one of whose body nothing was read.
+/// Threads:  one core.
+/// Lifetime: outlives the responses' bodies; stop() before the end.
+/// Source:   RFC 9110, 9112, 9113
+class Client {
+ public:
+  Client(asio::any_io_executor executor, Connector& connector, ClientLimits limits);
+  ~Client();
+  Client(const Client&) = delete;
+  Client& operator=(const Client&) = delete;
+
+  /// The response's head has come; its body is pulled. Also while the request's body is still being sent.
+  [[nodiscard]] awaitable<Result<ClientResponse>> send(const Destination& destination, OutgoingRequest& request);
+
+  /// Closes the idle connections and waits for the client's own coroutines.
+  awaitable<void> stop();
+
+  [[nodiscard]] std::size_t idle() const;
+  [[nodiscard]] std::size_t open() const;
+
+ private:
+  friend class ClientConnection;
+  class Pool;
+  std::unique_ptr<Pool> pool_;
+};
+
+}  // namespace propeller::http

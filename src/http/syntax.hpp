@@ -1,0 +1,30 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
+namespace propeller::http {
+
+/// The small grammar that every part of HTTP shares. Source: RFC 9110 section 5.6.
+
+[[nodiscard]] bool is_token_char(char byte);
+/// One or more token characters: a method, a field's name, a transfer coding.
+[[nodiscard]] bool is_token(std::string_view text);
+/// What a field's value may hold: visible characters, bytes from 0x80 on, space and tab.
+[[nodiscard]] bool is_field_value(std::string_view text);
+/// Equal but for the case of ASCII letters.
+[[nodiscard]] bool equals_ignoring_case(std::string_view left, std::string_view right);
+[[nodiscard]] char to_lower(char byte);
+/// Without the spaces and tabs at both ends.
+[[nodiscard]] std::string_view trim(std::string_view text);
+
+/// Digits only: no sign, no blank. Nothing for an empty text or a number that 63 bits do not hold.
+[[nodiscard]] std::optional<std::uint64_t> parse_decimal(std::string_view digits);
+[[nodiscard]] int hex_value(char digit);  ///< -1 when it is none
+
+/// Takes the next member off a comma-separated list, trimmed; quoted strings are kept whole. Empty members are passed
+/// over. Nothing at the end.
+[[nodiscard]] std::optional<std::string_view> next_member(std::string_view& list);
+
+}  // namespace propeller::http
