@@ -46,9 +46,10 @@ struct OutgoingRequest {
   std::string authority;   ///< "host[:port]" for Host, and of CONNECT the target
   std::string path = "/";  ///< path and query
   Fields fields = {};
-  /// Not owned: stays until the response's body is gone. None: a request without a body.
-  BodySource* body = nullptr;
-  /// Needed with a body: where it is sent from, while the response comes in. As a rule Request::tasks().
+  /// None: a request without a body.
+  std::unique_ptr<BodySource> body = {};
+  /// Needed with a body: where it is sent from, while the response comes in; the body is gone when the task has ended.
+  /// As a rule Request::tasks().
   async::TaskGroup* tasks = nullptr;
   InformationalSink* informational = nullptr;  ///< where 1xx go; none: nowhere
   std::string upgrade;                         ///< "websocket": asks for this protocol, see ClientResponse::upgraded

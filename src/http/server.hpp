@@ -1,7 +1,6 @@
 #pragma once
 
 #include <chrono>
-#include <functional>
 #include <list>
 #include <memory>
 #include <string>
@@ -32,6 +31,9 @@ class Request : public InformationalSink {
   /// Without a body: length() is 0. The first read() sends "100 Continue" where the client waits for it.
   [[nodiscard]] virtual BodySource& body() = 0;
   [[nodiscard]] bool has_body() { return body().length() != 0; }
+  /// The same body to give away, as to OutgoingRequest; whoever has it lets go of it before the request is gone, which
+  /// coroutines in tasks() do.
+  [[nodiscard]] std::unique_ptr<BodySource> take_body();
   /// Whether the client said `Expect: 100-continue` and nothing was read yet.
   [[nodiscard]] virtual bool expects_continue() const = 0;
   [[nodiscard]] virtual const net::StreamInfo& connection() const = 0;
@@ -100,6 +102,8 @@ struct ServerLimits {
   Http2Limits http2 = {};
 };
 
+class ServerSession;
+
 /// The figures of one Server; the owner adds those of all cores.
 struct ServerFigures {
   std::uint64_t connections = 0, requests = 0, refused = 0, broken = 0;
@@ -132,12 +136,10 @@ class Server {
   [[nodiscard]] const ServerFigures& figures() const { return figures_; }
 
  private:
-  friend class Http1Session;
-  friend class Http2ServerSession;
   const ServerLimits limits_;
   ServerFigures figures_;
   bool is_draining_ = false;
-  std::list<std::function<void()>> closers_;  ///< of the connections that are served, for drain()
+  std::list<ServerSession*> sessions_;
 };
 
 }  // namespace propeller::http

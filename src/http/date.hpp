@@ -1,0 +1,24 @@
+#pragma once
+
+#include <array>
+#include <chrono>
+#include <string_view>
+
+namespace propeller::http {
+
+/// "Sun, 06 Nov 1994 08:49:37 GMT". Source: RFC 9110 section 5.6.7
+inline constexpr std::size_t kDateBytes = 29;
+void write_date(std::chrono::sys_seconds time, std::array<char, kDateBytes>& text);
+
+/// The date now, written once a second. Threads: one core.
+class DateClock {
+ public:
+  /// Valid until the next call.
+  [[nodiscard]] std::string_view now();
+
+ private:
+  std::chrono::sys_seconds second_{};
+  std::array<char, kDateBytes> text_{};
+};
+
+}  // namespace propeller::http

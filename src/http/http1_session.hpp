@@ -1,0 +1,74 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "http/connection_reader.hpp"
+#include "http/framed_body.hpp"
+#include "http/head_parser.hpp"
+#include "http/head_writer.hpp"
+#include "http/server_session.hpp"
+
+namespace propeller::http {
+
+/// One connection of HTTP/1.1, serving a request after the other. Lifetime: within Server::serve().
+class Http1Session final : public ServerSession, public Request {
+ public:
+  Http1Session(const ServerLimits& limits, ServerFigures& figures, Handler& handler, net::Stream& stream)
+      : ServerSession(limits, figures, handler, stream), reader_(stream), body_(*this), framed_(reader_, {}) {}
+
+  awaitable<void> run() override;
+  void drain() override;
+  /// The client began with the preface of HTTP/2, which lies in the stream again: run() has ended for that.
+  [[nodiscard]] bool is_http2_wanted() const { return is_http2_wanted_; }
+
+  // Request
+  BodySource& body() override { return body_; }
+  [[nodiscard]] bool expects_continue() const override { return is_continue_due_; }
+  [[nodiscard]] const net::StreamInfo& connection() const override { return stream_.info(); }
+  async::TaskGroup& tasks() override { return tasks_; }
+  awaitable<Result<void>> send_informational(int status, FieldView fields) override;
+
+ private:
+  /// Framing, with the promise of "100 Continue" and the limit on a body kept.
+  class RequestBody final : public BodySource {
+   public:
+    explicit RequestBody(Http1Session& session) : session_(session) {}
+    awaitable<Result<std::string_view>> read(std::size_t max) override;
+    [[nodiscard]] std::optional<std::uint64_t> length() const override { return session_.framed_.length(); }
+    [[nodiscard]] FieldView trailers() const override { return session_.framed_.trailers(); }
+
+   private:
+    Http1Session& session_;
+  };
+
+  enum class Next { request, end };
+  awaitable<Next> serve_one();
+  awaitable<bool> await_head();
+  awaitable<Next> answer(Response response);
+  awaitable<Result<void>> send(Response& response, bool is_last);
+  awaitable<Result<void>> send_pieces(BodySource& body, std::optional<std::uint64_t> length, bool is_chunked);
+  awaitable<Result<void>> send_small_file(const FileRange& range);
+  awaitable<Next> hand_over(Response& response);
+  awaitable<Next> after_response(bool is_last);
+  awaitable<void> refuse(Refusal refusal);
+  awaitable<void> linger();
+  awaitable<bool> drain_body();
+  [[nodiscard]] bool is_last(const Response& response) const;
+  [[nodiscard]] bool is_body_left() const { return !framed_.is_complete(); }
+
+  ConnectionReader reader_;
+  HeadFinder finder_;
+  std::vector<Field> fields_;
+  RequestBody body_;
+  FramedBody framed_;
+  ParsedRequest parsed_;
+  std::string out_;  ///< the head that is written, or what goes between pieces of a body
+  DateClock date_;
+  std::size_t head_bytes_ = 0;
+  std::uint64_t served_ = 0;
+  bool is_idle_ = false, is_draining_ = false, is_continue_due_ = false, is_continue_refused_ = false,
+       is_http2_wanted_ = false;
+};
+
+}  // namespace propeller::http
