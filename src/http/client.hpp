@@ -53,8 +53,8 @@ struct OutgoingRequest {
   async::TaskGroup* tasks = nullptr;
   InformationalSink* informational = nullptr;  ///< where 1xx go; none: nowhere
   std::string upgrade;                         ///< "websocket": asks for this protocol, see ClientResponse::upgraded
-  /// Absolute-form, for an HTTP proxy that is spoken to without a tunnel: "http://host/path" in place of `path`.
-  bool is_absolute_form = false;
+  /// "http": asks in absolute-form, of an HTTP proxy that is spoken to without a tunnel. Empty: in origin-form.
+  std::string absolute_scheme = {};
 };
 
 struct ClientResponse {
@@ -82,11 +82,13 @@ struct ClientLimits {
   Http2Limits http2 = {};
 };
 
+class ClientPool;
+
 /// The asking side of HTTP on one core, with its pool of connections.
 ///
 /// Order:    the connection used last is used next, so that those not needed time out.
 /// Bound:    ClientLimits.
-/// Errors:   protocol_error for a response that is malformed, timeout, connection_closed as disconnected, those of the
+/// Errors:   protocol_error for a response that is malformed, timeout, connection_reset, limit_exceeded, those of the
 ///           connector; all of Origin::upstream. What the request's body fails with keeps its own origin.
 /// Retry:    once, on a new connection, when one from the pool turned out to be closed before a byte of a response
 /// came:
@@ -96,7 +98,7 @@ struct ClientLimits {
 /// Source:   RFC 9110, 9112, 9113
 class Client {
  public:
-  Client(asio::any_io_executor executor, Connector& connector, ClientLimits limits);
+  Client(async::asio::any_io_executor executor, Connector& connector, ClientLimits limits);
   ~Client();
   Client(const Client&) = delete;
   Client& operator=(const Client&) = delete;
@@ -111,9 +113,8 @@ class Client {
   [[nodiscard]] std::size_t open() const;
 
  private:
-  friend class ClientConnection;
-  class Pool;
-  std::unique_ptr<Pool> pool_;
+  Connector& connector_;
+  std::unique_ptr<ClientPool> pool_;
 };
 
 }  // namespace propeller::http

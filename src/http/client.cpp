@@ -1,0 +1,56 @@
+#include "http/client.hpp"
+
+#include <fmt/format.h>
+
+#include "http/client_connection.hpp"
+
+namespace propeller::http {
+
+namespace {
+
+bool is_broken_connection(const Error& error) {
+  return error.origin == Origin::upstream && (error.code == Code::connection_reset || error.code == Code::io ||
+                                              error.code == Code::disconnected || error.code == Code::tls_failed);
+}
+
+/// Asking again is harmless: nothing was sent that would count twice, or twice is as good as once.
+bool may_ask_again(const OutgoingRequest& request) {
+  const bool has_body = request.body != nullptr && request.body->length() != 0;
+  return !has_body || is_idempotent(parse_method(request.method));
+}
+
+}  // namespace
+
+std::string Destination::key() const {
+  return fmt::format("{}://{}:{} {} {} {}", scheme, host, port, via, tls_profile, is_http2_allowed);
+}
+
+Client::Client(async::asio::any_io_executor executor, Connector& connector, ClientLimits limits)
+    : connector_(connector), pool_(std::make_unique<ClientPool>(std::move(executor), limits)) {}
+
+Client::~Client() = default;
+
+awaitable<Result<ClientResponse>> Client::send(const Destination& destination, OutgoingRequest& request) {
+  const std::string key = destination.key();
+  if (auto connection = pool_->take(key)) {
+    auto response = co_await connection->exchange(request);
+    const bool is_asked_again =
+        !response && is_broken_connection(response.error()) && connection->is_retry_safe() && may_ask_again(request);
+    if (!is_asked_again) co_return response;
+  }
+  if (pool_->open() >= pool_->limits().connections_max) {
+    co_return fail(Code::limit_exceeded, Origin::internal, "too many connections to upstreams");
+  }
+  auto stream = co_await connector_.connect(destination);
+  if (!stream) co_return std::unexpected(stream.error());
+  const auto connection = std::make_shared<ClientConnection>(*pool_, key, std::move(*stream));
+  co_return co_await connection->exchange(request);
+}
+
+awaitable<void> Client::stop() { co_await pool_->stop(); }
+
+std::size_t Client::idle() const { return pool_->idle(); }
+
+std::size_t Client::open() const { return pool_->open(); }
+
+}  // namespace propeller::http

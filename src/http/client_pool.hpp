@@ -1,0 +1,52 @@
+#pragma once
+
+#include <deque>
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "async/task_group.hpp"
+#include "http/client.hpp"
+
+namespace propeller::http {
+
+class ClientConnection;
+
+/// The idle connections of a Client, and the count of all.
+///
+/// Order:    by destination, last in, first out.
+/// Bound:    ClientLimits; a connection that finds no room is closed.
+/// Threads:  one core.
+class ClientPool {
+ public:
+  ClientPool(async::asio::any_io_executor executor, const ClientLimits& limits);
+  ~ClientPool();
+
+  /// The connection used last that is still of use; nothing when there is none.
+  [[nodiscard]] std::shared_ptr<ClientConnection> take(const std::string& key);
+  void put(const std::string& key, std::shared_ptr<ClientConnection> connection);
+  awaitable<void> stop();
+
+  [[nodiscard]] std::size_t idle() const { return idle_; }
+  [[nodiscard]] std::size_t open() const { return open_; }
+  [[nodiscard]] const ClientLimits& limits() const { return limits_; }
+
+ private:
+  friend class ClientConnection;
+  using Clock = std::chrono::steady_clock;
+  struct Idle {
+    std::shared_ptr<ClientConnection> connection;
+    Clock::time_point since;
+  };
+  awaitable<void> sweep();
+  void drop_useless(Clock::time_point now);
+
+  const ClientLimits limits_;
+  std::unordered_map<std::string, std::vector<Idle>> by_key_;
+  std::size_t idle_ = 0, open_ = 0;
+  bool is_stopped_ = false;
+  async::TaskGroup tasks_;
+};
+
+}  // namespace propeller::http
