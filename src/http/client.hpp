@@ -13,6 +13,10 @@
 
 namespace propeller::http {
 
+/// `by_alpn`: where the connector's handshake chose "h2". `never` tells the connector not to offer it, as for an
+/// upgrade. `assumed`: without asking, as of a gRPC server in the clear.
+enum class Http2Use { never, by_alpn, assumed };
+
 /// Where a request goes; what is equal may share connections.
 struct Destination {
   std::string scheme = "http";  ///< "http" or "https"
@@ -20,7 +24,7 @@ struct Destination {
   std::uint16_t port = 80;
   std::string via;          ///< an upstream proxy's URL; empty: straight
   std::string tls_profile;  ///< the connector's name for a set of TLS settings; empty: the usual ones
-  bool is_http2_allowed = true;
+  Http2Use http2 = Http2Use::by_alpn;
 
   friend bool operator==(const Destination&, const Destination&) = default;
   /// "https://example.org:443", with what else tells destinations apart; not for people.
@@ -113,6 +117,9 @@ class Client {
   [[nodiscard]] std::size_t open() const;
 
  private:
+  awaitable<Result<ClientResponse>> send_on_new_connection(const Destination& destination, const std::string& key,
+                                                           OutgoingRequest& request);
+
   Connector& connector_;
   std::unique_ptr<ClientPool> pool_;
 };

@@ -63,18 +63,17 @@ class ClientConnection::Body final : public BodySource {
   Fields trailers_;
 };
 
-ClientConnection::ClientConnection(ClientPool& pool, std::string key, std::unique_ptr<net::Stream> stream)
+ClientConnection::ClientConnection(ClientPool& pool, ClientPool::Slot slot, std::string key,
+                                   std::unique_ptr<net::Stream> stream)
     : pool_(pool),
+      slot_(std::move(slot)),
       key_(std::move(key)),
       stream_(std::move(stream)),
       reader_(*stream_),
       framed_(reader_, {}),
-      answer_timer_(stream_->executor()) {
-  ++pool_.open_;
-}
+      answer_timer_(stream_->executor()) {}
 
 ClientConnection::~ClientConnection() {
-  --pool_.open_;
   if (stream_) stream_->close();
 }
 

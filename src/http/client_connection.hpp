@@ -19,7 +19,7 @@ namespace propeller::http {
 ///           it closes.
 class ClientConnection : public std::enable_shared_from_this<ClientConnection> {
  public:
-  ClientConnection(ClientPool& pool, std::string key, std::unique_ptr<net::Stream> stream);
+  ClientConnection(ClientPool& pool, ClientPool::Slot slot, std::string key, std::unique_ptr<net::Stream> stream);
   ~ClientConnection();
   ClientConnection(const ClientConnection&) = delete;
   ClientConnection& operator=(const ClientConnection&) = delete;
@@ -47,6 +47,7 @@ class ClientConnection : public std::enable_shared_from_this<ClientConnection> {
   [[nodiscard]] std::unexpected<Error> unanswered() const;
 
   ClientPool& pool_;
+  const ClientPool::Slot slot_;
   const std::string key_;
   std::unique_ptr<net::Stream> stream_;
   ConnectionReader reader_;

@@ -1,7 +1,10 @@
 #include "http/client_pool.hpp"
 
-#include "base/assert.hpp"
+#include <algorithm>
+#include <utility>
+
 #include "http/client_connection.hpp"
+#include "http/http2_client.hpp"
 
 namespace propeller::http {
 
@@ -33,7 +36,7 @@ void ClientPool::put(const std::string& key, std::shared_ptr<ClientConnection> c
   if (waiting.size() >= limits_.idle_per_destination_max) return;
   waiting.push_back({std::move(connection), Clock::now()});
   ++idle_;
-  if (tasks_.size() == 0) tasks_.spawn(sweep());
+  if (!std::exchange(is_sweeping_, true)) tasks_.spawn(sweep());
 }
 
 /// As long as there is something to look after.
@@ -42,6 +45,34 @@ awaitable<void> ClientPool::sweep() {
     co_await async::sleep_for(std::min<Clock::duration>(limits_.idle_timeout / 4, std::chrono::seconds(5)));
     drop_useless(Clock::now());
   }
+  is_sweeping_ = false;
+}
+
+std::shared_ptr<Http2ClientConnection> ClientPool::find_http2(const std::string& key) const {
+  const auto [begin, end] = http2_.equal_range(key);
+  const auto found = std::find_if(begin, end, [](const auto& entry) { return entry.second->takes_requests(); });
+  return found == end ? nullptr : found->second;
+}
+
+void ClientPool::add_http2(const std::string& key, std::shared_ptr<Http2ClientConnection> connection) {
+  http2_.emplace(key, connection);
+  tasks_.spawn(drive(key, std::move(connection)));
+}
+
+awaitable<void> ClientPool::drive(std::string key, std::shared_ptr<Http2ClientConnection> connection) {
+  /// Forgotten however it ends.
+  struct Forget {
+    ClientPool& pool;
+    const std::string& key;
+    const Http2ClientConnection* connection;
+    ~Forget() {
+      const auto [begin, end] = pool.http2_.equal_range(key);
+      const auto found = std::find_if(begin, end, [&](const auto& entry) { return entry.second.get() == connection; });
+      if (found != end) pool.http2_.erase(found);
+    }
+  };
+  const Forget forget{*this, key, connection.get()};
+  co_await connection->drive();
 }
 
 void ClientPool::drop_useless(Clock::time_point now) {

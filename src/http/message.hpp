@@ -36,7 +36,6 @@ struct RequestHead {
   std::string_view authority;
   /// Path and query, beginning with "/"; "*" of the asterisk-form; empty of CONNECT.
   std::string_view path;
-  std::string_view protocol;  ///< `:protocol` of an extended CONNECT (RFC 8441); else empty
   Version version = Version::http_1_1;
   FieldView fields;
 };

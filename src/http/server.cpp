@@ -1,9 +1,8 @@
 #include "http/server.hpp"
 
-#include <boost/asio/this_coro.hpp>
-#include <exception>
-
 #include "http/http1_session.hpp"
+#include "http/http2_server.hpp"
+#include "http/run_then_join.hpp"
 
 namespace propeller::http {
 
@@ -22,21 +21,19 @@ class LentBody final : public BodySource {
   BodySource& body_;
 };
 
-/// Runs the session, and waits for what it started also when it unwinds: that refers to it.
-awaitable<void> run_to_the_end(ServerSession& session) {
-  std::exception_ptr unwinding;
-  try {
-    co_await session.run();
-  } catch (...) {
-    unwinding = std::current_exception();
-  }
-  if (session.session_tasks().size() > 0) {
-    co_await async::asio::this_coro::reset_cancellation_state();
-    session.session_tasks().cancel();
-    co_await session.session_tasks().join();
-  }
-  if (unwinding) std::rethrow_exception(unwinding);
-}
+/// Known to drain() for as long as it runs.
+class Registration {
+ public:
+  Registration(std::list<ServerSession*>& sessions, ServerSession& session)
+      : sessions_(sessions), place_(sessions.insert(sessions.end(), &session)) {}
+  ~Registration() { sessions_.erase(place_); }
+  Registration(const Registration&) = delete;
+  Registration& operator=(const Registration&) = delete;
+
+ private:
+  std::list<ServerSession*>& sessions_;
+  std::list<ServerSession*>::iterator place_;
+};
 
 }  // namespace
 
@@ -57,20 +54,27 @@ Server::~Server() = default;
 
 awaitable<void> Server::serve(net::Stream& stream, Handler& handler) {
   ++figures_.connections;
-  /// Known to drain() for as long as it runs, and closed behind it.
-  struct Registration {
-    std::list<ServerSession*>& sessions;
+  /// Closed however this ends.
+  struct Close {
     net::Stream& stream;
-    std::list<ServerSession*>::iterator place;
-    ~Registration() {
-      sessions.erase(place);
-      stream.close();
-    }
+    ~Close() { stream.close(); }
   };
+  const Close close{stream};
+  if (stream.info().tls && stream.info().tls->alpn == "h2") co_return co_await serve_http2(stream, handler);
   Http1Session session(limits_, figures_, handler, stream);
-  const Registration registration{sessions_, stream, sessions_.insert(sessions_.end(), &session)};
+  {
+    const Registration registration(sessions_, session);
+    if (is_draining_) session.drain();
+    co_await run_then_join(session.run(), session.session_tasks());
+  }
+  if (session.is_http2_wanted()) co_await serve_http2(stream, handler);
+}
+
+awaitable<void> Server::serve_http2(net::Stream& stream, Handler& handler) {
+  Http2ServerSession session(limits_, figures_, handler, stream);
+  const Registration registration(sessions_, session);
   if (is_draining_) session.drain();
-  co_await run_to_the_end(session);
+  co_await run_then_join(session.run(), session.session_tasks());
 }
 
 void Server::drain() {

@@ -136,6 +136,8 @@ class Server {
   [[nodiscard]] const ServerFigures& figures() const { return figures_; }
 
  private:
+  awaitable<void> serve_http2(net::Stream& stream, Handler& handler);
+
   const ServerLimits limits_;
   ServerFigures figures_;
   bool is_draining_ = false;

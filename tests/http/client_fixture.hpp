@@ -70,8 +70,10 @@ class ClientBench {
 
   /// Asks, while the test goes on and answers.
   std::future<Outcome> ask(std::uint16_t port, OutgoingRequest request = {}) {
-    if (request.authority.empty()) request.authority = "up.example";
-    return async::asio::co_spawn(core_.executor(), exchange(port, std::move(request)), async::asio::use_future);
+    return ask_at({.port = port, .http2 = Http2Use::never}, std::move(request));
+  }
+  std::future<Outcome> ask_http2(std::uint16_t port, OutgoingRequest request = {}) {
+    return ask_at({.port = port, .http2 = Http2Use::assumed}, std::move(request));
   }
   template <class F>
   auto run(F f) {
@@ -95,9 +97,14 @@ class ClientBench {
   Client client;
 
  private:
-  awaitable<Outcome> exchange(std::uint16_t port, OutgoingRequest request) {
+  std::future<Outcome> ask_at(Destination destination, OutgoingRequest request) {
+    if (request.authority.empty()) request.authority = "up.example";
+    return async::asio::co_spawn(core_.executor(), exchange(std::move(destination), std::move(request)),
+                                 async::asio::use_future);
+  }
+  awaitable<Outcome> exchange(Destination destination, OutgoingRequest request) {
     if (request.body) request.tasks = &tasks_;
-    auto response = co_await client.send({.port = port}, request);
+    auto response = co_await client.send(destination, request);
     if (!response) co_return Outcome{.error = response.error()};
     Outcome outcome{.status = response->status,
                     .version = response->version,
