@@ -4,8 +4,9 @@
 FROM docker.io/library/debian:bookworm-slim AS runtime
 RUN apt-get update -qq \
  && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
-      ca-certificates libarchive13 libboost-program-options1.81.0 libboost-url1.81.0 libcurl4 libfmt9 libnghttp2-14 \
-      libpaho-mqtt1.3 libpaho-mqttpp3-1 libspdlog1.10 libsqlite3-0 libssl3 libzstd1 >/dev/null \
+      ca-certificates libarchive13 libboost-program-options1.81.0 libboost-url1.81.0 libcrypt1 libcurl4 libfmt9 \
+      libnghttp2-14 libpaho-mqtt1.3 libpaho-mqttpp3-1 libre2-9 libspdlog1.10 libsqlite3-0 libssl3 libyaml-cpp0.7 \
+      libzstd1 >/dev/null \
  && rm -rf /var/lib/apt/lists/* \
  && useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin propeller \
  && install -d -o propeller -g propeller -m 0750 /var/lib/propeller-proxy

@@ -16,7 +16,7 @@ libboost-program-options1.81-dev|libboost-program-options1.83-dev|libboost-progr
 libboost-url1.81-dev|libboost-url1.83-dev|libboost-url1.88-dev
 libpaho-mqtt-dev libpaho-mqttpp-dev libcurl4-openssl-dev nlohmann-json3-dev libspdlog-dev libfmt-dev
 libarchive-dev libzstd-dev libssl-dev libtomlplusplus-dev libsqlite3-dev libgtest-dev libgmock-dev libbenchmark-dev libmosquitto-dev
-libnghttp2-dev
+libnghttp2-dev libyaml-cpp-dev libre2-dev libcrypt-dev
 "
 test_needs="
 mosquitto mosquitto-clients docker-registry iproute2 openssl curl ca-certificates nghttp2-client

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <optional>
 
+#include "config/forward_loader.hpp"
 #include "config/identity_file.hpp"
 #include "config/parse.hpp"
 #include "config/setters.hpp"
@@ -114,6 +115,8 @@ class Loader {
     for (const auto& variable : variables()) {
       for (const auto name : variable.names()) known.push_back(name);
     }
+    for (const auto& variable : forward_variables())
+      known.insert(known.end(), variable.names.begin(), variable.names.end());
     for (const auto& [name, value] : environment_) {
       if (!name.starts_with(kPrefix) || std::find(known.begin(), known.end(), name) != known.end()) continue;
       const auto meant = suggest(name, known);

@@ -1,0 +1,30 @@
+#include "config/planes.hpp"
+
+#include "config/variables.hpp"
+
+namespace propeller::config {
+
+Planes decide_planes(const PlanesGiven& given) {
+  const bool is_proxy_configured = given.has_proxy_section || given.has_cache_section || given.has_proxy_port;
+  if (given.has_mqtt) return {.has_bridge = true, .has_forward = is_proxy_configured};
+  if (is_proxy_configured) return {.has_forward = true};
+  if (given.has_bridge_use && !given.has_site_file) return {.has_bridge = true};
+  return {.has_forward = true, .is_builtin_default = !given.has_site_file};
+}
+
+PlanesGiven what_is_given(const Loaded& bridge, const ForwardLoaded& forward) {
+  PlanesGiven given{.has_site_file = !forward.file.empty(),
+                    .has_proxy_section = forward.sections.has_proxy,
+                    .has_cache_section = forward.sections.has_cache,
+                    .has_proxy_port = forward.is_port_given};
+  for (const auto& variable : variables()) {
+    if (!bridge.origins.contains(variable.name)) continue;
+    const bool is_mqtt = variable.group == Group::broker || variable.group == Group::identity;
+    const bool is_use = variable.group == Group::registry || variable.group == Group::transfers;
+    given.has_mqtt = given.has_mqtt || is_mqtt;
+    given.has_bridge_use = given.has_bridge_use || (is_use && variable.name.starts_with("PROXY_"));
+  }
+  return given;
+}
+
+}  // namespace propeller::config
