@@ -1,0 +1,77 @@
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "config/forward_settings.hpp"
+#include "forward/field.hpp"
+
+namespace re2 {
+class RE2;
+}
+
+namespace propeller::forward {
+
+enum class DigestAlgorithm { sha256, sha512 };
+
+/// The name of content by its hash, as a URL or header gives it.
+struct ContentDigest {
+  DigestAlgorithm algorithm = DigestAlgorithm::sha256;
+  std::string hex;  ///< lower case, 64 or 128 digits
+
+  [[nodiscard]] std::string to_string() const;  ///< "sha256:…"
+  friend bool operator==(const ContentDigest&, const ContentDigest&) = default;
+};
+
+/// The first of `sha256:HEX64`, `sha512:HEX128`, or HEX64 as a whole segment (`/HEX64/`, also at the end). `%3A` is a
+/// colon.
+[[nodiscard]] std::optional<ContentDigest> digest_in_path(std::string_view path);
+/// "sha256:…" and nothing else: Docker-Content-Digest.
+[[nodiscard]] std::optional<ContentDigest> parse_digest(std::string_view text);
+
+/// A request as the cache looks at it.
+struct CacheRequest {
+  std::string_view method;
+  std::string_view authority;  ///< verified; with the port where it is not the scheme's
+  std::string_view path;
+  std::string_view query;  ///< without the question mark
+  FieldSpan fields;        ///< as the client sent them, before any rule
+};
+
+struct CacheDecision {
+  bool may_look_up = false;  ///< an entry may answer
+  bool may_store = false;    ///< the response may become one, if it is fit for that
+  std::string key;           ///< authority and path; with the query where that is what gives access
+  std::optional<ContentDigest> digest;
+};
+
+/// Which requests and responses are kept: content by digest under the patterns of the configuration.
+///
+/// What was asked for with credentials (Authorization, Cookie) is not stored, since an entry answers everybody. A
+/// signature in the query is part of the key, so that an entry answers only who has the same one. 206 never is an
+/// entry.
+/// Threads: any; immutable.
+/// Source:  forward-proxy reference, 1.6
+class CacheMatcher {
+ public:
+  /// The patterns are well formed, as config::check_expression() says; another one matches nothing.
+  explicit CacheMatcher(const config::Cache& settings);
+  ~CacheMatcher();
+  CacheMatcher(CacheMatcher&&) noexcept;
+  CacheMatcher& operator=(CacheMatcher&&) noexcept;
+
+  [[nodiscard]] CacheDecision check_request(const CacheRequest& request) const;
+  [[nodiscard]] bool is_storable(int status, FieldSpan fields) const;
+
+ private:
+  [[nodiscard]] bool is_cacheable(const CacheRequest& request, bool has_digest) const;
+
+  bool is_enabled_;
+  bool is_content_aware_;
+  std::vector<std::unique_ptr<re2::RE2>> patterns_;
+};
+
+}  // namespace propeller::forward

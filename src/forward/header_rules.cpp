@@ -1,0 +1,63 @@
+#include "forward/header_rules.hpp"
+
+#include <algorithm>
+
+namespace propeller::forward {
+
+namespace {
+
+bool holds(const std::vector<config::HeaderCondition>& conditions, FieldSpan fields) {
+  return std::ranges::all_of(conditions, [&](const config::HeaderCondition& condition) {
+    return find_field(fields, condition.header) == std::string_view(condition.equals);
+  });
+}
+
+/// Every value there is, of all fields of that name: the second is not lost.
+std::string joined(FieldSpan fields, std::string_view name) {
+  std::string all;
+  for (const auto& field : fields) {
+    if (!equals_ignoring_case(field.name, name) || field.value.empty()) continue;
+    if (!all.empty()) all += ", ";
+    all += field.value;
+  }
+  return all;
+}
+
+void change(std::vector<Injection::Change>& changes, std::string_view name, Secret value) {
+  const auto there =
+      std::ranges::find_if(changes, [&](const Injection::Change& one) { return equals_ignoring_case(one.name, name); });
+  if (there == changes.end()) {
+    changes.push_back({name, std::move(value)});
+  } else {
+    there->value = std::move(value);
+  }
+}
+
+}  // namespace
+
+HeaderRules::HeaderRules(std::vector<config::HeaderRule> rules) {
+  rules_.reserve(rules.size());
+  for (auto& rule : rules) {
+    HostPattern pattern(rule.pattern);
+    rules_.push_back({std::move(pattern), std::move(rule)});
+  }
+  std::ranges::sort(rules_, [](const Rule& a, const Rule& b) { return (a.pattern <=> b.pattern) < 0; });
+}
+
+Injection HeaderRules::apply(std::string_view host, FieldSpan fields) const {
+  const auto rule = std::ranges::find_if(
+      rules_, [&](const Rule& one) { return one.pattern.matches(host) && holds(one.what.conditions, fields); });
+  if (rule == rules_.end()) return {};
+  Injection injection{.pattern = rule->pattern.text(), .changes = {}};
+  for (const auto& [name, value] : rule->what.set) change(injection.changes, name, value);
+  for (const auto& [name, value] : rule->what.append) {
+    const auto was_set = std::ranges::find_if(
+        injection.changes, [&](const Injection::Change& one) { return equals_ignoring_case(one.name, name); });
+    auto all = was_set == injection.changes.end() ? joined(fields, name) : was_set->value.reveal();
+    if (!all.empty()) all += ", ";
+    change(injection.changes, name, Secret(all + value.reveal()));
+  }
+  return injection;
+}
+
+}  // namespace propeller::forward
