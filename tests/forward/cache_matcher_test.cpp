@@ -1,0 +1,158 @@
+#include "forward/cache_matcher.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "config/site_file.hpp"
+
+namespace propeller::forward {
+namespace {
+
+const std::string kHex(64, 'a');
+const std::string kHex512(128, 'b');
+
+config::Cache registry_cache() {
+  config::Cache settings;
+  settings.is_enabled = true;
+  settings.patterns = config::registry_patterns();
+  return settings;
+}
+
+CacheDecision ask(const CacheMatcher& matcher, const std::string& path, const std::vector<Field>& fields = {},
+                  const std::string& query = "", std::string_view method = "GET") {
+  return matcher.check_request(
+      {.method = method, .authority = "r.example:443", .path = path, .query = query, .fields = fields});
+}
+
+TEST(DigestInPath, IsTheFirstThatHasAllItsDigits) {
+  const std::vector<std::pair<std::string, std::optional<ContentDigest>>> cases{
+      {"/v2/a/blobs/sha256:" + kHex, ContentDigest{DigestAlgorithm::sha256, kHex}},
+      {"/v2/a/blobs/sha256%3A" + std::string(64, 'A'), ContentDigest{DigestAlgorithm::sha256, kHex}},
+      {"/v2/a/blobs/sha512:" + kHex512, ContentDigest{DigestAlgorithm::sha512, kHex512}},
+      {"/docker/registry/v2/blobs/sha256/aa/" + kHex + "/data", ContentDigest{DigestAlgorithm::sha256, kHex}},
+      {"/x/" + kHex, ContentDigest{DigestAlgorithm::sha256, kHex}},
+      {"/x/" + std::string(64, 'c') + "/sha256:" + kHex, ContentDigest{DigestAlgorithm::sha256, std::string(64, 'c')}},
+      {"/x/" + kHex + "a/data", std::nullopt},
+      {"/x/sha256:" + kHex.substr(1), std::nullopt},
+      {"/x/sha256:" + kHex + "a", std::nullopt},
+      {"/x/sha384:" + kHex, std::nullopt},
+      {"/x/sha512:" + kHex, std::nullopt},
+      {"/x/sha256:" + std::string(64, 'g'), std::nullopt},
+      {"/", std::nullopt},
+      {"", std::nullopt},
+  };
+  for (const auto& [path, digest] : cases) EXPECT_EQ(digest_in_path(path), digest) << path;
+}
+
+TEST(ParseDigest, TakesTheWholeTextOrNothing) {
+  EXPECT_EQ(parse_digest("sha256:" + kHex)->to_string(), "sha256:" + kHex);
+  EXPECT_EQ(parse_digest("sha512:" + kHex512)->to_string(), "sha512:" + kHex512);
+  for (const auto& text : {"sha256:" + kHex + "/", "sha256:" + kHex + " ", std::string("sha256:"), kHex})
+    EXPECT_FALSE(parse_digest(text)) << text;
+}
+
+TEST(CacheMatcher, KeepsRegistryContentByDigest) {
+  const CacheMatcher matcher(registry_cache());
+  const auto blob = ask(matcher, "/v2/library/alpine/blobs/sha256:" + kHex);
+  EXPECT_TRUE(blob.may_look_up);
+  EXPECT_TRUE(blob.may_store);
+  EXPECT_EQ(blob.digest->hex, kHex);
+  EXPECT_EQ(blob.key, "r.example:443/v2/library/alpine/blobs/sha256:" + kHex);
+  EXPECT_TRUE(ask(matcher, "/v2/a/b/manifests/sha256:" + kHex).may_store);
+  EXPECT_TRUE(ask(matcher, "/registry-v2/docker/registry/v2/blobs/sha256/aa/" + kHex + "/data").may_store);
+}
+
+TEST(CacheMatcher, KeepsNothingElse) {
+  const CacheMatcher matcher(registry_cache());
+  const auto path = "/v2/a/blobs/sha256:" + kHex;
+  for (const auto* method : {"HEAD", "POST", "PUT", "get", "OPTIONS"})
+    EXPECT_FALSE(ask(matcher, path, {}, "", method).may_look_up) << method;
+  for (const auto* other : {"/v2/a/manifests/latest", "/v2/a/tags/list", "/", "/x/v2/a/blobs/sha256:0"})
+    EXPECT_FALSE(ask(matcher, other).may_look_up) << other;
+  EXPECT_FALSE(ask(CacheMatcher(config::Cache{}), path).may_look_up) << "not enabled";
+}
+
+TEST(CacheMatcher, AQueryNeedsADigestInThePath) {
+  auto settings = registry_cache();
+  settings.patterns.emplace_back("\\.tgz$");
+  const CacheMatcher matcher(settings);
+  EXPECT_TRUE(ask(matcher, "/a.tgz").may_store);
+  EXPECT_FALSE(ask(matcher, "/a.tgz", {}, "v=2").may_look_up);
+  EXPECT_TRUE(ask(matcher, "/v2/a/blobs/sha256:" + kHex, {}, "ns=docker.io").may_store);
+  EXPECT_FALSE(ask(matcher, "/v2/a/blobs/sha256:" + kHex.substr(1), {}, "ns=docker.io").may_look_up);
+}
+
+// The existing proxies served a private blob to everybody, once somebody with a token had asked for it.
+TEST(CacheMatcher, WhatWasAskedForWithCredentialsIsNotStored) {
+  const CacheMatcher matcher(registry_cache());
+  const auto path = "/v2/a/blobs/sha256:" + kHex;
+  for (const auto* name : {"Authorization", "authorization", "Cookie"}) {
+    const auto decision = ask(matcher, path, {{"Accept", "*/*"}, {name, "Bearer x"}});
+    EXPECT_FALSE(decision.may_store) << name;
+    EXPECT_TRUE(decision.may_look_up) << "what anybody may have, these may too";
+  }
+}
+
+TEST(CacheMatcher, ASignatureInTheQueryIsPartOfTheKey) {
+  const CacheMatcher matcher(registry_cache());
+  const auto path = "/registry-v2/docker/registry/v2/blobs/sha256/aa/" + kHex + "/data";
+  const auto plain = ask(matcher, path);
+  const auto signed_one = ask(matcher, path, {}, "X-Amz-Expires=1200&X-Amz-Signature=abc");
+  const auto signed_two = ask(matcher, path, {}, "X-Amz-Expires=1200&X-Amz-Signature=def");
+  EXPECT_TRUE(signed_one.may_store);
+  EXPECT_NE(signed_one.key, plain.key);
+  EXPECT_NE(signed_one.key, signed_two.key);
+  EXPECT_EQ(signed_one.key, ask(matcher, path, {}, "X-Amz-Expires=1200&X-Amz-Signature=abc").key);
+  EXPECT_EQ(plain.key, ask(matcher, path, {}, "ns=docker.io").key);
+}
+
+TEST(CacheMatcher, ContentAwareLooksAtAcceptAndContentType) {
+  config::Cache settings;
+  settings.is_enabled = true;
+  settings.is_content_aware = true;
+  const CacheMatcher matcher(settings);
+  const auto path = "/any/where/sha256:" + kHex;
+  EXPECT_TRUE(ask(matcher, path, {{"accept", "text/html, application/vnd.oci.image.manifest.v1+json"}}).may_store);
+  EXPECT_TRUE(ask(matcher, path, {{"Accept", "*/*"}, {"Accept", "application/vnd.docker.x"}}, "a=b").may_store);
+  EXPECT_FALSE(ask(matcher, path, {{"Accept", "*/*"}}).may_look_up);
+  EXPECT_FALSE(ask(matcher, path).may_look_up);
+  EXPECT_TRUE(matcher.is_storable(200, std::vector<Field>{{"docker-content-digest", "sha256:x"}}));
+  EXPECT_TRUE(matcher.is_storable(200, std::vector<Field>{{"Content-Type", "application/octet-stream; x"}}));
+  EXPECT_TRUE(
+      matcher.is_storable(200, std::vector<Field>{{"Content-Type", "application/vnd.oci.image.index.v1+json"}}));
+  EXPECT_FALSE(matcher.is_storable(200, std::vector<Field>{{"Content-Type", "text/html"}}));
+}
+
+// Existing proxies stored ten bytes of a Range request, and served them as the whole.
+TEST(CacheMatcher, StoresWholeGoodAnswersThatNobodyForbids) {
+  const CacheMatcher matcher(registry_cache());
+  struct Case {
+    int status;
+    std::vector<Field> fields;
+    bool is_storable;
+  };
+  const std::vector<Case> cases{
+      {200, {}, true},
+      {203, {}, true},
+      {206, {}, false},
+      {199, {}, false},
+      {301, {}, false},
+      {304, {}, false},
+      {401, {}, false},
+      {500, {}, false},
+      {200, {{"Cache-Control", "max-age=3600, public"}}, true},
+      {200, {{"Cache-Control", "No-Store"}}, false},
+      {200, {{"Cache-Control", "max-age=1"}, {"cache-control", "no-store"}}, false},
+      {200, {{"Cache-Control", "max-age=1, private"}}, false},
+      {200, {{"Cache-Control", "private=\"Set-Cookie\""}}, false},
+      {200, {{"Cache-Control", "x-private-ish=1"}}, true},
+      {200, {{"Vary", "*"}}, false},
+      {200, {{"Vary", "Accept-Encoding"}}, true},
+  };
+  for (const auto& one : cases)
+    EXPECT_EQ(matcher.is_storable(one.status, one.fields), one.is_storable)
+        << one.status << " " << (one.fields.empty() ? "" : one.fields.back().value);
+}
+
+}  // namespace
+}  // namespace propeller::forward

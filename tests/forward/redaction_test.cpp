@@ -1,0 +1,75 @@
+#include "forward/redaction.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace propeller::forward {
+namespace {
+
+using testing::HasSubstr;
+using testing::Not;
+
+TEST(SecretHeader, IsWhatTheReferenceRedacts) {
+  for (const auto* name : {"Authorization", "proxy-authorization", "Cookie", "Set-Cookie", "X-API-Key", "x_api_key",
+                           "X-ApiKey-Old", "Api-Key", "X-Auth-Token", "my_token", "Client-Secret", "db_password",
+                           "X-Amz-Authorization-Extra", "Private-Key"})
+    EXPECT_TRUE(is_secret_header(name)) << name;
+  for (const auto* name : {"Accept", "Host", "X-Monkey", "Tokens", "Key", "Content-Type", "X-Keyboard", "Cookies-Ok"})
+    EXPECT_FALSE(is_secret_header(name)) << name;
+}
+
+TEST(RedactUrl, TakesOutUserInformationAndSecretParameters) {
+  const std::vector<std::pair<std::string, std::string>> cases{
+      {"https://h/p", "https://h/p"},
+      {"https://u:hunter2@h/p?a=b", "https://[REDACTED]@h/p?a=b"},
+      {"https://u:p@w@h/", "https://[REDACTED]@h/"},
+      {"https://h/mail@x?to=a@b", "https://h/mail@x?to=a@b"},
+      {"https://h/p?access_token=abc&x=1", "https://h/p?access_token=[REDACTED]&x=1"},
+      {"https://h/p?x=1&TOKEN=abc", "https://h/p?x=1&TOKEN=[REDACTED]"},
+      {"/p?X-Amz-Signature=abc&X-Amz-Credential=d&X-Amz-Date=1",
+       "/p?X-Amz-Signature=[REDACTED]&X-Amz-Credential=[REDACTED]&X-Amz-Date=1"},
+      {"/p?sig=abc;key=d", "/p?sig=[REDACTED];key=[REDACTED]"},
+      {"/p?%74oken=abc", "/p?%74oken=[REDACTED]"},
+      {"/p?api_key=&flag", "/p?api_key=&flag"},
+      {"/p?", "/p?"},
+      {"", ""},
+  };
+  for (const auto& [url, redacted] : cases) EXPECT_EQ(redact_url(url), redacted);
+}
+
+TEST(HasSecretParameter, FindsASignatureWhereverItStands) {
+  EXPECT_TRUE(has_secret_parameter("a=b&Signature=x"));
+  EXPECT_TRUE(has_secret_parameter("verify=x"));
+  EXPECT_TRUE(has_secret_parameter("%73ig=x"));
+  EXPECT_FALSE(has_secret_parameter("a=b&ns=docker.io"));
+  EXPECT_FALSE(has_secret_parameter("a=signature"));
+  EXPECT_FALSE(has_secret_parameter(""));
+}
+
+TEST(RedactBody, TakesOutMembersFieldsAndCredentials) {
+  const std::vector<std::pair<std::string, std::string>> cases{
+      {R"({"user":"a","password":"hunter2"})", R"({"user":"a","password":"[REDACTED]"})"},
+      {R"({"access_token" : "hunter2", "n": 1})", R"({"access_token" : "[REDACTED]", "n": 1})"},
+      {R"({"token":12345,"x":true})", R"({"token":[REDACTED],"x":true})"},
+      {R"({"secret":"hun\"ter2","x":"y"})", R"({"secret":"[REDACTED]","x":"y"})"},
+      {R"({"secrets":{"password":"hunter2","a":"b"}})", R"({"secrets":{"password":"[REDACTED]","a":"b"}})"},
+      {R"({"password":"hunter2)", R"({"password":"[REDACTED])"},
+      {R"({"password":)", R"({"password":)"},
+      {R"({"a":"password"})", R"({"a":"password"})"},
+      {"user=a&password=hunter2&x=y", "user=a&password=[REDACTED]&x=y"},
+      {"send Bearer hunter2-abc to it", "send Bearer [REDACTED] to it"},
+      {"bearer of news, a basic idea", "bearer of news, a basic idea"},
+      {"", ""},
+      {"plain text", "plain text"},
+  };
+  for (const auto& [body, redacted] : cases) EXPECT_EQ(redact_body(body), redacted);
+}
+
+TEST(RedactBody, NoCutOfATextLetsTheSecretThrough) {
+  const std::string text = R"({"a":"b","api_key":"hunter2hunter2","c":["d",{"token":"hunter2hunter2"}]})";
+  for (std::size_t size = 0; size <= text.size(); ++size)
+    EXPECT_THAT(redact_body(text.substr(0, size)), Not(HasSubstr("hunter2"))) << size;
+}
+
+}  // namespace
+}  // namespace propeller::forward
