@@ -18,7 +18,7 @@ struct SiteSections {
 [[nodiscard]] std::vector<std::string> registry_patterns();
 
 /// Reads a parsed `propeller-proxy.yaml` into `to`, which holds the defaults. What does not depend on the environment
-/// is checked here; `file` is its name in the messages. The keys are listed in the README's configuration table.
+/// is checked here; `file` is its name in the messages. The keys are listed in docs/configuration.md.
 ///
 /// Errors: every problem is added to `problems`, with file, line and path; what is wrong keeps its default.
 SiteSections read_site(const YamlNode& root, const std::string& file, Forward& to, Problems& problems);
