@@ -16,7 +16,6 @@ constexpr std::array<bool, 256> make_token_table() {
   return table;
 }
 
-constexpr std::array<bool, 256> kTokenTable = make_token_table();
 constexpr std::uint64_t kDecimalMax = std::numeric_limits<std::int64_t>::max();
 
 bool is_value_char(char byte) {
@@ -26,17 +25,17 @@ bool is_value_char(char byte) {
 
 }  // namespace
 
-bool is_token_char(char byte) { return kTokenTable[static_cast<unsigned char>(byte)]; }
+constexpr std::array<bool, 256> kTokenTable = make_token_table();
 
 bool is_token(std::string_view text) { return !text.empty() && std::ranges::all_of(text, is_token_char); }
 
 bool is_field_value(std::string_view text) { return std::ranges::all_of(text, is_value_char); }
 
-char to_lower(char byte) { return byte >= 'A' && byte <= 'Z' ? static_cast<char>(byte | 0x20) : byte; }
-
-bool equals_ignoring_case(std::string_view left, std::string_view right) {
-  return left.size() == right.size() &&
-         std::ranges::equal(left, right, [](char a, char b) { return a == b || to_lower(a) == to_lower(b); });
+bool is_same_text(const char* left, const char* right, std::size_t size) {
+  for (std::size_t i = 0; i < size; ++i) {
+    if (left[i] != right[i] && to_lower(left[i]) != to_lower(right[i])) return false;
+  }
+  return true;
 }
 
 std::string_view trim(std::string_view text) {

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <array>
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string_view>
@@ -8,14 +10,20 @@ namespace propeller::http {
 
 /// The small grammar that every part of HTTP shares. Source: RFC 9110 section 5.6.
 
-[[nodiscard]] bool is_token_char(char byte);
+extern const std::array<bool, 256> kTokenTable;
+[[nodiscard]] inline bool is_token_char(char byte) { return kTokenTable[static_cast<unsigned char>(byte)]; }
 /// One or more token characters: a method, a field's name, a transfer coding.
 [[nodiscard]] bool is_token(std::string_view text);
 /// What a field's value may hold: visible characters, bytes from 0x80 on, space and tab.
 [[nodiscard]] bool is_field_value(std::string_view text);
-/// Equal but for the case of ASCII letters.
-[[nodiscard]] bool equals_ignoring_case(std::string_view left, std::string_view right);
-[[nodiscard]] char to_lower(char byte);
+[[nodiscard]] bool is_same_text(const char* left, const char* right, std::size_t size);
+/// Equal but for the case of ASCII letters. Most names that are compared differ in length already.
+[[nodiscard]] inline bool equals_ignoring_case(std::string_view left, std::string_view right) {
+  return left.size() == right.size() && is_same_text(left.data(), right.data(), left.size());
+}
+[[nodiscard]] constexpr char to_lower(char byte) {
+  return byte >= 'A' && byte <= 'Z' ? static_cast<char>(byte | 0x20) : byte;
+}
 /// Without the spaces and tabs at both ends.
 [[nodiscard]] std::string_view trim(std::string_view text);
 
