@@ -10,46 +10,45 @@ namespace {
 constexpr std::string_view kName = "propeller-proxy";
 
 struct Row {
-  std::string_view code;
+  Code code;
   FailureAnswer answer;
 };
 
-/// By the code's name, of errors that an upstream is at fault for.
+/// Of errors that an upstream is at fault for.
 constexpr std::array kUpstream{
-    Row{"dns_failed", {502, "dns_error"}},
-    Row{"connection_refused", {502, "connection_refused"}},
-    Row{"connection_reset", {502, "connection_terminated"}},
-    Row{"disconnected", {502, "connection_terminated"}},
-    Row{"timeout", {504, "connection_timeout"}},
-    Row{"tls_certificate", {502, "tls_certificate_error"}},
-    Row{"tls_failed", {502, "tls_protocol_error"}},
-    Row{"protocol_error", {502, "http_protocol_error"}},
-    Row{"digest_mismatch", {502, "http_response_incomplete"}},
-    Row{"limit_exceeded", {502, "http_response_header_section_size"}},
-    Row{"too_large", {502, "http_response_body_size"}},
-    Row{"io", {502, "connection_terminated"}},
+    Row{Code::dns_failed, {502, "dns_error"}},
+    Row{Code::connection_refused, {502, "connection_refused"}},
+    Row{Code::connection_reset, {502, "connection_terminated"}},
+    Row{Code::disconnected, {502, "connection_terminated"}},
+    Row{Code::timeout, {504, "connection_timeout"}},
+    Row{Code::tls_certificate, {502, "tls_certificate_error"}},
+    Row{Code::tls_failed, {502, "tls_protocol_error"}},
+    Row{Code::protocol_error, {502, "http_protocol_error"}},
+    Row{Code::digest_mismatch, {502, "http_response_incomplete"}},
+    Row{Code::limit_exceeded, {502, "http_response_header_section_size"}},
+    Row{Code::too_large, {502, "http_response_body_size"}},
+    Row{Code::io, {502, "connection_terminated"}},
 };
 
 /// Of errors that the client or we ourselves are at fault for.
 constexpr std::array kHere{
-    Row{"not_allowed", {403, "http_request_denied"}},
-    Row{"unauthorized", {407, "http_request_denied"}},
-    Row{"bad_request", {400, "http_request_error"}},
-    Row{"protocol_error", {400, "http_request_error"}},
-    Row{"limit_exceeded", {431, "http_request_error"}},
-    Row{"too_large", {413, "http_request_error"}},
-    Row{"timeout", {408, "http_request_error"}},
-    Row{"overloaded", {503, "connection_limit_reached"}},
-    Row{"shutting_down", {503, "proxy_internal_response"}},
-    Row{"bad_config", {502, "proxy_configuration_error"}},
+    Row{Code::not_allowed, {403, "http_request_denied"}},
+    Row{Code::unauthorized, {407, "http_request_denied"}},
+    Row{Code::bad_request, {400, "http_request_error"}},
+    Row{Code::protocol_error, {400, "http_request_error"}},
+    Row{Code::limit_exceeded, {431, "http_request_error"}},
+    Row{Code::too_large, {413, "http_request_error"}},
+    Row{Code::timeout, {408, "http_request_error"}},
+    Row{Code::overloaded, {503, "connection_limit_reached"}},
+    Row{Code::shutting_down, {503, "proxy_internal_response"}},
+    Row{Code::bad_config, {502, "proxy_configuration_error"}},
 };
 
 }  // namespace
 
 FailureAnswer answer_for(const Error& error) {
-  const auto name = base::to_string(error.code);
   const auto look = [&](const auto& rows) {
-    const auto found = std::ranges::find(rows, name, &Row::code);
+    const auto found = std::ranges::find(rows, error.code, &Row::code);
     return found == rows.end() ? FailureAnswer{0, {}} : found->answer;
   };
   if (error.origin == Origin::upstream) {

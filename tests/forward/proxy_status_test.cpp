@@ -15,6 +15,14 @@ TEST(ProxyStatus, NamesTheErrorAsProgramsKnowIt) {
   };
   const std::vector<Case> cases{
       {Code::timeout, Origin::upstream, 504, "connection_timeout"},
+      {Code::dns_failed, Origin::upstream, 502, "dns_error"},
+      {Code::connection_refused, Origin::upstream, 502, "connection_refused"},
+      {Code::connection_reset, Origin::upstream, 502, "connection_terminated"},
+      {Code::tls_certificate, Origin::upstream, 502, "tls_certificate_error"},
+      {Code::tls_failed, Origin::upstream, 502, "tls_protocol_error"},
+      {Code::protocol_error, Origin::upstream, 502, "http_protocol_error"},
+      {Code::protocol_error, Origin::client, 400, "http_request_error"},
+      {Code::limit_exceeded, Origin::client, 431, "http_request_error"},
       {Code::digest_mismatch, Origin::upstream, 502, "http_response_incomplete"},
       {Code::io, Origin::upstream, 502, "connection_terminated"},
       {Code::registry_unavailable, Origin::upstream, 502, "destination_unavailable"},
