@@ -8,29 +8,16 @@
 
 namespace propeller::http {
 
-namespace {
-
-/// One more coroutine that works for the connection.
-class Running {
- public:
-  explicit Running(std::size_t& count) : count_(count) { ++count_; }
-  ~Running() { --count_; }
-  Running(const Running&) = delete;
-  Running& operator=(const Running&) = delete;
-
- private:
-  std::size_t& count_;
-};
-
-}  // namespace
-
 /// One request and its response.
 class Http2ServerSession::Exchange final : public Http2Stream,
                                            public Request,
                                            public std::enable_shared_from_this<Exchange> {
  public:
   Exchange(Http2ServerSession& session, std::int32_t id)
-      : Http2Stream(session, id), session_(session), body_(*this), tasks_(session.executor()) {}
+      : Http2Stream(session, id), session_(session), body_(*this), tasks_(session.executor()) {
+    ++session_.running_;
+  }
+  ~Exchange() override { --session_.running_; }
 
   BodySource& body() override { return body_; }
   [[nodiscard]] bool expects_continue() const override { return is_continue_due_; }
@@ -94,7 +81,6 @@ void Http2ServerSession::Exchange::block_complete() {
 }
 
 awaitable<void> Http2ServerSession::Exchange::serve(std::shared_ptr<Exchange> self) {
-  const Running running(self->session_.running_);
   co_await run_then_join(self->answer(), self->tasks_);
   // The client need not send the rest of a body that nobody reads (RFC 9113 section 8.1).
   self->reset(self->is_input_over() ? NGHTTP2_CANCEL : NGHTTP2_NO_ERROR);

@@ -23,7 +23,7 @@ class Http2ServerSession final : public ServerSession, public Http2Connection {
   std::shared_ptr<Http2Stream> opened(std::int32_t id) override;
 
   DateClock date_;
-  std::size_t running_ = 0;
+  std::size_t running_ = 0;  ///< exchanges whose stream is open or whose handler has not ended
 };
 
 }  // namespace propeller::http
