@@ -57,7 +57,8 @@ struct StoreStatus {
 ///           nothing.
 /// Threads:  any core after open(); awaitables resume on the caller's. Disk, hashing and SQLite run on `pool`, on the
 ///           database's thread, and on one housekeeping thread of its own.
-/// Lifetime: outlives its readers and writers; `pool` outlives it. close() before the pool is joined.
+/// Lifetime: outlives its readers and writers. The destructor waits for drafts that end on `pool`: join the pool after
+///           it, and do not stop() it before.
 /// Source:   docs/adr/0004-content-store.md
 class ContentStore {
  public:
