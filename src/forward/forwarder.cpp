@@ -1,0 +1,90 @@
+#include "forward/forwarder.hpp"
+
+#include <algorithm>
+
+#include "forward/proxy_status.hpp"
+#include "http/forwarding.hpp"
+#include "http/uri.hpp"
+#include "net/relay.hpp"
+
+namespace propeller::forward {
+
+namespace {
+
+/// Goes on with an upgraded connection: a WebSocket, say.
+class UpgradedTunnel final : public http::Takeover {
+ public:
+  explicit UpgradedTunnel(std::unique_ptr<net::Stream> upstream) : upstream_(std::move(upstream)) {}
+
+  async::awaitable<void> run(net::Stream& stream) override {
+    net::RelayBytes bytes;
+    (void)co_await net::relay(stream, *upstream_, {}, bytes);
+  }
+
+ private:
+  std::unique_ptr<net::Stream> upstream_;
+};
+
+Result<http::OutgoingRequest> outgoing(http::Request& request, const Target& target, const Policy& policy) {
+  const auto& head = request.head();
+  http::OutgoingRequest out{.method = std::string(head.method_name),
+                            .authority = target.authority(),
+                            .path = head.path.empty() ? "/" : std::string(head.path),
+                            .fields = http::Fields(head.fields)};
+  if (http::is_in_via(out.fields, kProxyName))
+    return fail(Code::bad_request, Origin::client, "this request has passed through here before: a loop");
+  http::remove_hop_by_hop(out.fields);
+  out.fields.remove("Host");
+  if (!policy.rules.empty()) {
+    std::vector<Field> seen;
+    for (const auto& field : head.fields) seen.push_back({field.name, field.value});
+    for (const auto& change : policy.rules.apply(target.host, seen).changes)
+      out.fields.set(change.name, change.value.reveal());
+  }
+  http::append_via(out.fields, head.version, kProxyName);
+  out.informational = &request;
+  out.upgrade = std::string(http::requested_upgrade(head));
+  if (request.has_body()) {
+    out.body = request.take_body();
+    out.tasks = &request.tasks();
+  }
+  return out;
+}
+
+http::Response incoming(http::ClientResponse&& from) {
+  http::Response response{.status = from.status, .fields = std::move(from.fields)};
+  const auto protocol = std::string(response.fields.find("Upgrade").value_or(""));
+  http::remove_hop_by_hop(response.fields);
+  http::append_via(response.fields, from.version, kProxyName);
+  if (from.upgraded) {
+    response.fields.set("Upgrade", protocol);
+    response.takeover = std::make_unique<UpgradedTunnel>(std::move(from.upgraded));
+  } else {
+    response.body = std::move(from.body);
+  }
+  return response;
+}
+
+}  // namespace
+
+std::string Target::authority() const {
+  return http::Uri{.scheme = scheme, .host = host, .port = port, .target = "/"}.authority();
+}
+
+http::Response error_response(const Error& error) {
+  auto response = http::text_response(answer_for(error).status, "propeller-proxy: " + error.detail + "\n");
+  response.fields.add("Proxy-Status", proxy_status(error));
+  return response;
+}
+
+async::awaitable<http::Response> Forwarder::forward(http::Request& request, Target target, PolicyPtr policy) {
+  const auto verdict = policy->access.check_host(target.host, target.port);
+  if (!verdict.is_allowed) co_return error_response({Code::not_allowed, Origin::client, std::string(verdict.reason)});
+  auto out = outgoing(request, target, *policy);
+  if (!out) co_return error_response(out.error());
+  auto answer = co_await client_.send({.scheme = target.scheme, .host = target.host, .port = target.port}, *out);
+  if (!answer) co_return error_response(answer.error());
+  co_return incoming(std::move(*answer));
+}
+
+}  // namespace propeller::forward

@@ -1,0 +1,26 @@
+#pragma once
+
+#include <memory>
+#include <string_view>
+
+#include "forward/access.hpp"
+#include "forward/header_rules.hpp"
+#include "forward/host_pattern.hpp"
+#include "forward/users.hpp"
+
+namespace propeller::forward {
+
+/// What decides about requests. Immutable: a reload makes another one, and a request keeps the one it began with.
+struct Policy {
+  Access access;
+  HeaderRules rules;
+  HostPatterns passthrough;            ///< hosts whose TLS is not intercepted
+  std::shared_ptr<const Users> users;  ///< null: nobody has to log in
+};
+
+using PolicyPtr = std::shared_ptr<const Policy>;
+
+/// In Via and Proxy-Status; a request that carries it came from us.
+inline constexpr std::string_view kProxyName = "propeller-proxy";
+
+}  // namespace propeller::forward

@@ -1,0 +1,127 @@
+#include "forward/proxy.hpp"
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/use_future.hpp>
+#include <fstream>
+#include <future>
+
+#include "forward/proxy_core.hpp"
+
+namespace propeller::forward {
+
+namespace asio = async::asio;
+
+namespace {
+
+Result<std::shared_ptr<const Users>> load_users(const std::filesystem::path& file) {
+  if (file.empty()) return nullptr;
+  std::ifstream in(file);
+  std::string text(Users::kUsersBytesMax + 1, '\0');
+  in.read(text.data(), static_cast<std::streamsize>(text.size()));
+  if (in.bad() || (!in.eof() && !in.good()))
+    return fail(Code::bad_config, Origin::internal, "proxy.users: cannot read " + file.native());
+  text.resize(static_cast<std::size_t>(in.gcount()));
+  auto users = Users::parse(text);
+  if (!users) return std::unexpected(users.error());
+  return std::make_shared<const Users>(std::move(*users));
+}
+
+}  // namespace
+
+struct Proxy::Parts {
+  explicit Parts(const config::Forward& settings) : cores("proxy", settings.threads) { shared.settings = settings; }
+
+  ProxyShared shared;
+  std::shared_ptr<const Users> users;
+  async::CorePool cores;
+  std::vector<std::unique_ptr<ProxyCore>> proxies;
+
+  [[nodiscard]] PolicyPtr policy(const std::vector<asio::ip::tcp::endpoint>& own) const {
+    const auto& settings = shared.settings;
+    TargetGuardOptions guard{.allow_targets = settings.proxy.allow_targets};
+    for (const auto& each : own) guard.own.push_back({.address = each.address().to_string(), .port = each.port()});
+    guard.own.push_back(settings.api.listen);
+    return std::make_shared<const Policy>(Policy{.access = {AllowList(settings.rules.allowlist), TargetGuard(guard)},
+                                                 .rules = HeaderRules(settings.rules.headers),
+                                                 .passthrough = HostPatterns(settings.tls.passthrough),
+                                                 .users = users});
+  }
+  void post_policy(const PolicyPtr& policy) {
+    for (std::size_t i = 0; i < proxies.size(); ++i)
+      asio::post(cores[i].executor(), [&proxy = *proxies[i], policy] { proxy.set_policy(policy); });
+  }
+};
+
+Proxy::Proxy(config::Forward settings) : settings_(std::move(settings)) {}
+
+Proxy::~Proxy() { stop(std::chrono::milliseconds(0)); }
+
+Result<void> Proxy::prepare() {
+  parts_ = std::make_unique<Parts>(settings_);
+  auto& shared = parts_->shared;
+  auto users = load_users(settings_.proxy.users);
+  if (!users) return std::unexpected(users.error());
+  parts_->users = std::move(*users);
+  auto tls =
+      net::ClientTls::create({.ca_files = settings_.tls.upstream_ca, .insecure_hosts = settings_.tls.insecure_hosts});
+  if (!tls) return std::unexpected(tls.error());
+  shared.client_tls = std::move(*tls);
+  auto authority = net::CertificateAuthority::open(settings_.tls.cert_dir, std::chrono::system_clock::now());
+  if (!authority) return std::unexpected(authority.error());
+  shared.authority = std::move(*authority);
+  shared.server_tls = std::make_unique<net::ServerTls>([authority = shared.authority](std::string_view name) {
+    return authority->leaf(name, std::chrono::system_clock::now());
+  });
+  return {};
+}
+
+Result<void> Proxy::listen() {
+  const auto policy = parts_->policy({});
+  for (std::size_t i = 0; i < parts_->cores.size(); ++i)
+    parts_->proxies.push_back(std::make_unique<ProxyCore>(parts_->cores[i], parts_->shared, policy));
+  for (const auto& wanted : settings_.proxy.listen) {
+    boost::system::error_code error;
+    asio::ip::tcp::endpoint address(asio::ip::make_address(wanted.address, error), wanted.port);
+    if (error) return fail(Code::bad_config, Origin::internal, "proxy.listen: not an address: " + wanted.address);
+    if (auto is_free = net::check_is_free(address); !is_free) return is_free;
+    for (auto& proxy : parts_->proxies) {
+      auto got = proxy->listen(address);
+      if (!got) return std::unexpected(got.error());
+      address = *got;
+    }
+    addresses_.push_back(address);
+  }
+  return {};
+}
+
+Result<void> Proxy::start() {
+  if (auto prepared = prepare(); !prepared) return prepared;
+  if (auto listening = listen(); !listening) return listening;
+  const auto policy = parts_->policy(addresses_);
+  for (std::size_t i = 0; i < parts_->cores.size(); ++i) {
+    parts_->proxies[i]->set_policy(policy);
+    asio::post(parts_->cores[i].executor(), [&proxy = *parts_->proxies[i]] { proxy.start(); });
+  }
+  parts_->cores.start();
+  is_running_ = true;
+  return {};
+}
+
+Result<void> Proxy::apply(const config::RuntimeRules& rules) {
+  settings_.rules = rules;
+  parts_->shared.settings.rules = rules;
+  parts_->post_policy(parts_->policy(addresses_));
+  return {};
+}
+
+void Proxy::stop(std::chrono::milliseconds grace) {
+  if (!std::exchange(is_running_, false)) return;
+  std::vector<std::future<void>> stopped;
+  for (std::size_t i = 0; i < parts_->proxies.size(); ++i)
+    stopped.push_back(asio::co_spawn(parts_->cores[i].executor(), parts_->proxies[i]->stop(grace), asio::use_future));
+  for (auto& each : stopped) each.get();
+  parts_->cores.stop();
+}
+
+}  // namespace propeller::forward

@@ -1,0 +1,85 @@
+#pragma once
+
+#include <boost/asio/thread_pool.hpp>
+#include <chrono>
+#include <list>
+#include <memory>
+
+#include "async/task_group.hpp"
+#include "config/forward_settings.hpp"
+#include "forward/connector.hpp"
+#include "forward/forwarder.hpp"
+#include "http/client.hpp"
+#include "http/server.hpp"
+#include "net/certificate_authority.hpp"
+#include "net/client_tls.hpp"
+#include "net/dialer.hpp"
+#include "net/listener.hpp"
+#include "net/server_tls.hpp"
+
+namespace propeller::forward {
+
+/// What the cores of the proxy share; none of it changes while they run, but for what locks itself.
+struct ProxyShared {
+  config::Forward settings;
+  std::shared_ptr<net::ClientTls> client_tls;
+  std::shared_ptr<net::CertificateAuthority> authority;
+  std::unique_ptr<net::ServerTls> server_tls;
+  VerifiedLogins logins;
+  boost::asio::thread_pool pool{2};  ///< names, password hashes
+};
+
+/// The proxy on one core: accepts, finds out what a connection speaks, and serves it to its end.
+///
+/// Order:    first byte: a letter is HTTP, 0x16 TLS to the proxy itself. Behind CONNECT: a ClientHello is intercepted
+///           unless its host passes through, everything else is carried untouched.
+/// Bound:    kConnectionsMax connections; the next one is closed at once.
+/// Threads:  listen() before the core starts; all else on the core.
+/// Lifetime: `shared` outlives it; stop() has returned before it goes.
+class ProxyCore {
+ public:
+  static constexpr std::size_t kConnectionsMax = 16'384;
+  static constexpr std::chrono::seconds kFirstByteTimeout{10};
+  /// How long a client behind CONNECT may be silent before it is taken for one that waits for the server to speak.
+  static constexpr std::chrono::milliseconds kServerSpeaksFirst{300};
+
+  ProxyCore(async::Core& core, ProxyShared& shared, PolicyPtr policy);
+  ProxyCore(const ProxyCore&) = delete;
+  ProxyCore& operator=(const ProxyCore&) = delete;
+
+  /// The address it got.
+  [[nodiscard]] Result<boost::asio::ip::tcp::endpoint> listen(const boost::asio::ip::tcp::endpoint& address);
+  void start();
+  /// No new connections; requests in progress have `grace` to end.
+  async::awaitable<void> stop(std::chrono::milliseconds grace);
+  void set_policy(PolicyPtr policy);
+
+ private:
+  class ClientHandler;
+  class TunnelHandler;
+  class Tunnel;
+
+  async::awaitable<void> accept_loop(net::Listener& listener);
+  async::awaitable<void> serve(std::unique_ptr<net::Stream> stream);
+  async::awaitable<void> serve_tls(std::unique_ptr<net::Stream> stream);
+  async::awaitable<http::Response> connect(http::Request& request);
+  async::awaitable<void> run_tunnel(net::Stream& stream, Target target);
+  async::awaitable<void> intercept(net::Stream& stream, Target target);
+  async::awaitable<void> splice(net::Stream& stream, Target target);
+  async::awaitable<bool> is_authorised(http::Request& request);
+
+  async::Core& core_;
+  ProxyShared& shared_;
+  PolicyPtr policy_;
+  net::Resolver resolver_;
+  net::Dialer dialer_;
+  Connector connector_;
+  http::Client client_;
+  http::Server server_;
+  Forwarder forwarder_;
+  std::list<net::Listener> listeners_;
+  async::TaskGroup acceptors_;
+  async::TaskGroup connections_;
+};
+
+}  // namespace propeller::forward

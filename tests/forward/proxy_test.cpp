@@ -1,0 +1,204 @@
+// The proxy as its users meet it: curl through a real listener, to servers of HTTP and HTTPS on loopback.
+#include "forward/proxy.hpp"
+
+#include <gtest/gtest.h>
+
+#include "base/digest.hpp"
+#include "support/fake_registry.hpp"
+#include "support/subprocess.hpp"
+#include "support/tls_files.hpp"
+
+namespace propeller::forward {
+namespace {
+
+using namespace std::chrono_literals;
+using support::FakeRegistry;
+using support::TlsFiles;
+
+struct Answer {
+  int exit_code = -1;  ///< of curl
+  std::string output;  ///< heads and bodies
+};
+
+class ProxyTest : public testing::Test {
+ protected:
+  ProxyTest() {
+    settings.threads = 2;
+    settings.proxy.listen = {{.address = "127.0.0.1", .port = 0}};
+    settings.proxy.allow_targets = {"127.0.0.0/8", "::1/128"};
+    settings.proxy.timeouts.connect = 5s;
+    settings.tls.cert_dir = directory / "certs";
+    settings.tls.upstream_ca = {tls.ca()};
+    plain.push_blob("acme/m", "plain bytes");
+    secure.push_blob("acme/m", "secure bytes");
+  }
+  ~ProxyTest() override {
+    if (proxy) proxy->stop(0ms);
+  }
+
+  void start() {
+    proxy.emplace(settings);
+    const auto started = proxy->start();
+    ASSERT_TRUE(started) << started.error().detail;
+    port = proxy->addresses().at(0).port();
+  }
+  Answer curl(const std::vector<std::string>& arguments) {
+    std::vector<std::string> all{"curl", "-sS", "-i", "--max-time", "20"};
+    for (const auto& each :
+         {std::string("--noproxy"), std::string(), std::string("--cacert"), (directory / "certs/ca.crt").string(),
+          std::string("-x"), "http://127.0.0.1:" + std::to_string(port)})
+      all.push_back(each);
+    all.insert(all.end(), arguments.begin(), arguments.end());
+    support::Subprocess process({.arguments = all});
+    const auto code = process.wait_exit();
+    process.wait_output_end();
+    return {code.value_or(-1), process.output()};
+  }
+  std::string blob(const FakeRegistry& server, std::string_view bytes, const std::string& host = "127.0.0.1") const {
+    const std::string scheme = &server == &secure ? "https://" : "http://";
+    return scheme + host + ":" + std::to_string(server.port()) + "/v2/acme/m/blobs/" + base::sha256(bytes).to_string();
+  }
+
+  support::TempDir directory;
+  TlsFiles tls;
+  FakeRegistry plain;
+  FakeRegistry secure{{.tls = &tls}};
+  config::Forward settings;
+  std::optional<Proxy> proxy;
+  std::uint16_t port = 0;
+};
+
+bool contains(const Answer& answer, std::string_view text) { return answer.output.find(text) != std::string::npos; }
+
+TEST_F(ProxyTest, CarriesAPlainRequestAndSaysSoInVia) {
+  start();
+  const auto got = curl({blob(plain, "plain bytes")});
+  EXPECT_EQ(got.exit_code, 0) << got.output;
+  EXPECT_TRUE(contains(got, "200 OK"));
+  EXPECT_TRUE(contains(got, "plain bytes"));
+  EXPECT_TRUE(contains(got, "1.1 propeller-proxy"));
+  ASSERT_EQ(plain.requests().size(), 1U);
+  EXPECT_EQ(plain.requests()[0].field("via"), "1.1 propeller-proxy");
+}
+
+TEST_F(ProxyTest, InterceptsHttpsWithALeafOfItsOwnAuthority) {
+  start();
+  for (const char* host : {"127.0.0.1", "localhost"}) {
+    const auto got = curl({blob(secure, "secure bytes", host)});
+    EXPECT_EQ(got.exit_code, 0) << got.output;
+    EXPECT_TRUE(contains(got, "secure bytes")) << host;
+    EXPECT_TRUE(contains(got, "1.1 propeller-proxy")) << "not intercepted";
+  }
+}
+
+TEST_F(ProxyTest, HostsThatPassThroughShowTheirOwnCertificate) {
+  settings.tls.passthrough = {"localhost"};
+  start();
+  EXPECT_EQ(curl({blob(secure, "secure bytes", "localhost")}).exit_code, 60) << "not signed by our authority";
+  const auto got = curl({"--cacert", tls.ca().string(), blob(secure, "secure bytes", "localhost")});
+  EXPECT_EQ(got.exit_code, 0) << got.output;
+  EXPECT_FALSE(contains(got, "propeller-proxy"));
+}
+
+TEST_F(ProxyTest, AnUpstreamWithAWrongCertificateIsA502WithItsReason) {
+  settings.tls.upstream_ca.clear();
+  start();
+  const auto got = curl({blob(secure, "secure bytes", "localhost")});
+  EXPECT_TRUE(contains(got, " 502")) << got.output;
+  EXPECT_TRUE(contains(got, "error=tls_certificate_error")) << got.output;
+}
+
+// CONNECT to one host and Host of another got the other's credentials sent to the first.
+TEST_F(ProxyTest, AnInnerHostOtherThanTheTunnelsGetsNothing) {
+  settings.rules.headers = {{.pattern = "api.secret.test",
+                             .conditions = {},
+                             .set = {{.name = "Authorization", .value = Secret("Bearer TOP")}},
+                             .append = {}}};
+  start();
+  const auto got = curl({"-H", "Host: api.secret.test", blob(secure, "secure bytes", "localhost")});
+  EXPECT_TRUE(contains(got, " 421")) << got.output;
+  EXPECT_TRUE(secure.requests().empty());
+}
+
+TEST_F(ProxyTest, HeaderRulesAreAppliedToTheVerifiedHost) {
+  settings.rules.headers = {{.pattern = "localhost",
+                             .conditions = {},
+                             .set = {{.name = "X-Rule", .value = Secret("applied")}},
+                             .append = {}}};
+  start();
+  EXPECT_EQ(curl({blob(secure, "secure bytes", "localhost")}).exit_code, 0);
+  EXPECT_EQ(curl({blob(plain, "plain bytes", "127.0.0.1")}).exit_code, 0);
+  ASSERT_EQ(secure.requests().size(), 1U);
+  EXPECT_EQ(secure.requests()[0].field("x-rule"), "applied");
+  ASSERT_EQ(plain.requests().size(), 1U);
+  EXPECT_EQ(plain.requests()[0].field("x-rule"), "");
+}
+
+TEST_F(ProxyTest, WhatIsNotOnTheListIsForbiddenWithAReason) {
+  settings.rules.allowlist = {.is_enabled = true, .domains = {"*.example.org"}, .ips = {}};
+  start();
+  const auto request = curl({blob(plain, "plain bytes", "localhost")});
+  EXPECT_TRUE(contains(request, " 403")) << request.output;
+  EXPECT_TRUE(contains(request, "error=http_request_denied"));
+  const auto tunnel = curl({blob(secure, "secure bytes", "localhost")});
+  EXPECT_TRUE(contains(tunnel, " 403")) << "also for CONNECT: " << tunnel.output;
+  EXPECT_TRUE(plain.requests().empty());
+  EXPECT_TRUE(secure.requests().empty());
+}
+
+TEST_F(ProxyTest, LoopbackIsNotReachedUnlessItIsAllowed) {
+  settings.proxy.allow_targets.clear();
+  start();
+  for (const char* host : {"127.0.0.1", "localhost", "[::ffff:127.0.0.1]", "2130706433"}) {
+    const auto got = curl({blob(plain, "plain bytes", host)});
+    EXPECT_TRUE(contains(got, " 403")) << host << ": " << got.output;
+  }
+  EXPECT_TRUE(plain.requests().empty());
+}
+
+TEST_F(ProxyTest, ChangedRulesHoldFromTheNextRequestOn) {
+  start();
+  EXPECT_TRUE(contains(curl({blob(plain, "plain bytes")}), "200 OK"));
+  ASSERT_TRUE(proxy->apply({.allowlist = {.is_enabled = true, .domains = {}, .ips = {}}, .headers = {}}));
+  EXPECT_TRUE(contains(curl({blob(plain, "plain bytes")}), " 403"));
+}
+
+TEST_F(ProxyTest, UsersHaveToLogIn) {
+  support::write_file(directory / "users", "alice:{SHA}fEqNCco3Yq9h5ZUglD3CZJT4lBs=\n");  // 123456
+  settings.proxy.users = directory / "users";
+  start();
+  const auto nobody = curl({blob(plain, "plain bytes")});
+  EXPECT_TRUE(contains(nobody, " 407")) << nobody.output;
+  EXPECT_TRUE(contains(nobody, "Proxy-Authenticate: Basic"));
+  EXPECT_NE(curl({"--proxy-user", "alice:wrong", blob(secure, "secure bytes")}).exit_code, 0);
+  EXPECT_TRUE(contains(curl({"--proxy-user", "alice:123456", blob(plain, "plain bytes")}), "200 OK"));
+  ASSERT_EQ(plain.requests().size(), 1U);
+  EXPECT_EQ(plain.requests()[0].field("proxy-authorization"), "") << "it stays here";
+}
+
+TEST_F(ProxyTest, ARequestForTheProxyItselfIsToldWhatThisIs) {
+  start();
+  const auto got = curl({"-x", "", "http://127.0.0.1:" + std::to_string(port) + "/"});
+  EXPECT_TRUE(contains(got, " 400")) << got.output;
+  EXPECT_TRUE(contains(got, "This is a proxy"));
+}
+
+TEST_F(ProxyTest, AnUpstreamThatIsNotThereIsA502) {
+  start();
+  const auto got = curl({"http://127.0.0.1:" + std::to_string(support::free_port()) + "/"});
+  EXPECT_TRUE(contains(got, " 502")) << got.output;
+  EXPECT_TRUE(contains(got, "error=connection_refused")) << got.output;
+}
+
+TEST_F(ProxyTest, APortThatIsTakenIsAnErrorThatNamesIt) {
+  start();
+  auto again = settings;
+  again.proxy.listen = {{.address = "127.0.0.1", .port = port}};
+  Proxy second(again);
+  const auto started = second.start();
+  ASSERT_FALSE(started);
+  EXPECT_NE(started.error().detail.find(std::to_string(port)), std::string::npos) << started.error().detail;
+}
+
+}  // namespace
+}  // namespace propeller::forward
