@@ -57,7 +57,7 @@ std::optional<Chunk> ChunkChannel::pop(bool is_small_only) {
   std::optional<Chunk> chunk;
   {
     const std::lock_guard lock(mutex_);
-    if (queued_ == 0) return std::nullopt;
+    if (taken_ == 0) return std::nullopt;
     auto lane = pick(Class::small);
     if (!is_small_only && (lane == lanes_.end() || small_in_a_row_ >= kSmallInARowMax)) {
       if (const auto bulk = pick(Class::bulk); bulk != lanes_.end()) lane = bulk;
@@ -67,7 +67,7 @@ std::optional<Chunk> ChunkChannel::pop(bool is_small_only) {
     small_in_a_row_ = from.lane_class == Class::small ? small_in_a_row_ + 1 : 0;
     chunk = std::move(from.chunks.front());
     from.chunks.pop_front();
-    --queued_;
+    --taken_;
     from.served_bytes = std::max(from.served_bytes, served_floor_) + chunk->size;
     // The least served lane that still has something to send is where the next one may begin.
     if (from.lane_class == Class::bulk) served_floor_ = std::max(served_floor_, from.served_bytes - chunk->size);
@@ -77,7 +77,8 @@ std::optional<Chunk> ChunkChannel::pop(bool is_small_only) {
 }
 
 void ChunkChannel::drop_chunks(Lane& lane) {
-  queued_ -= lane.chunks.size();
+  taken_ -= lane.chunks.size() + lane.reserved;
+  lane.reserved = 0;
   lane.chunks.clear();
   lane.orders.clear();
   lane.in_hand = 0;
@@ -121,30 +122,39 @@ ChunkChannel::NextOrder ChunkChannel::next_order(LaneId lane) {
 }
 
 bool ChunkChannel::has_room(const Lane& lane) const {
-  if (lane.lane_class == Class::small) return queued_ < capacity_;
+  if (lane.lane_class == Class::small) return taken_ < capacity_;
   const std::size_t for_bulk = capacity_ - reserved_for_small_;
-  if (queued_ >= for_bulk) return false;
+  if (taken_ >= for_bulk) return false;
   // Lanes that compete share the room, so that one whose bytes come from disk does not take it all.
   const auto competing = static_cast<std::size_t>(std::ranges::count_if(lanes_, [](const auto& each) {
     return each.second.lane_class == Class::bulk && (each.second.in_hand > 0 || !each.second.chunks.empty());
   }));
-  return lane.chunks.size() <
+  return lane.chunks.size() + lane.reserved <
          std::max<std::size_t>(1, (for_bulk + competing - 1) / std::max<std::size_t>(1, competing));
 }
 
-bool ChunkChannel::try_push(Order order, Chunk& chunk) {
+ChunkChannel::Place ChunkChannel::reserve(LaneId lane, Order order) {
+  const std::lock_guard lock(mutex_);
+  const auto found = lanes_.find(lane);
+  if (found == lanes_.end() || found->second.epoch != order.epoch) return Place::stale;
+  if (!has_room(found->second)) return Place::none;
+  ++found->second.reserved;
+  ++taken_;
+  return Place::reserved;
+}
+
+void ChunkChannel::push(Order order, Chunk chunk) {
   {
     const std::lock_guard lock(mutex_);
     const auto found = lanes_.find(chunk.lane);
-    if (found == lanes_.end() || found->second.epoch != order.epoch) return true;
+    if (found == lanes_.end() || found->second.epoch != order.epoch) return;
     auto& lane = found->second;
-    if (!has_room(lane)) return false;
+    ASSERT(lane.reserved > 0);
+    --lane.reserved;
     --lane.in_hand;
     lane.chunks.push_back(std::move(chunk));
-    ++queued_;
   }
   wake_consumer_();
-  return true;
 }
 
 void ChunkChannel::fail(LaneId lane, Error error) {
@@ -161,12 +171,12 @@ void ChunkChannel::fail(LaneId lane, Error error) {
 
 bool ChunkChannel::is_full() const {
   const std::lock_guard lock(mutex_);
-  return queued_ + reserved_for_small_ >= capacity_;
+  return taken_ + reserved_for_small_ >= capacity_;
 }
 
 std::size_t ChunkChannel::size() const {
   const std::lock_guard lock(mutex_);
-  return queued_;
+  return taken_;
 }
 
 }  // namespace propeller::stream

@@ -33,10 +33,12 @@ struct Chunk {
 /// The consumer orders chunks by index, a few ahead; the producer fills the orders of each lane, a lane per transfer.
 ///
 /// Order:    within a lane as ordered. Between lanes: small images first, then whoever got the fewest bytes so far.
-/// Bound:    `capacity` chunks over all lanes, one of them kept for small images. Memory: capacity x chunk size.
-/// Pressure: try_push() refuses while full, or while the lane holds its share; the producer is woken when there is
-/// room. End:      close_lane() forgets a lane and drops what it holds; fail() ends it on both sides at once. Threads:
-/// one consumer and one producer thread; every call is safe from both. Source:   docs/life_of_a_transfer.md
+/// Bound:    `capacity` chunks over all lanes, one of them kept for small images. Memory: capacity x chunk size, as the
+///           producer reserves a place before it has the bytes.
+/// Pressure: reserve() refuses while full, or while the lane holds its share; the producer is woken when there is room.
+/// End:      close_lane() forgets a lane and drops what it holds; fail() ends it on both sides at once.
+/// Threads:  one consumer and one producer thread; every call is safe from both.
+/// Source:   docs/life_of_a_transfer.md
 class ChunkChannel {
  public:
   /// `small`: the whole image is one chunk, and goes ahead of others. At most kSmallInARowMax while `bulk` waits.
@@ -73,13 +75,17 @@ class ChunkChannel {
   };
   /// Takes the oldest order of the lane, if there is one.
   [[nodiscard]] NextOrder next_order(LaneId lane);
-  /// True when the chunk was taken, or dropped because its order is stale. False: wait for the waker; `chunk` is
-  /// untouched.
-  [[nodiscard]] bool try_push(Order order, Chunk& chunk);
+  /// `none`: wait for the waker. `stale`: the order is void, take the next.
+  enum class Place { reserved, none, stale };
+  /// A place for the chunk of this order; a push() or the lane's end gives it back.
+  [[nodiscard]] Place reserve(LaneId lane, Order order);
+  /// Into the place that was reserved. Dropped when the order has become stale meanwhile.
+  void push(Order order, Chunk chunk);
   void fail(LaneId lane, Error error);
 
   /// No room for a bulk chunk now.
   [[nodiscard]] bool is_full() const;
+  /// Chunks and places reserved for chunks.
   [[nodiscard]] std::size_t size() const;
 
  private:
@@ -88,7 +94,8 @@ class ChunkChannel {
     std::uint64_t epoch = 0;
     std::deque<std::uint64_t> orders;
     std::deque<Chunk> chunks;
-    std::size_t in_hand = 0;  ///< orders taken by the producer, not pushed yet
+    std::size_t in_hand = 0;   ///< orders taken by the producer, not pushed yet
+    std::size_t reserved = 0;  ///< of those, with a place
     std::uint64_t served_bytes = 0;
   };
   using Lanes = std::map<LaneId, Lane>;
@@ -105,7 +112,7 @@ class ChunkChannel {
   Lanes lanes_;
   std::vector<std::pair<LaneId, Error>> failures_;
   LaneId next_lane_ = 1;
-  std::size_t queued_ = 0;
+  std::size_t taken_ = 0;  ///< places with a chunk or reserved for one
   int small_in_a_row_ = 0;
   std::uint64_t served_floor_ = 0;  ///< where a lane that joins begins, so that it neither waits nor catches up
 };

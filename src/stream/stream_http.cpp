@@ -156,13 +156,19 @@ async::awaitable<Result<void>> StreamHttp::fill_order(LaneId id, ChunkChannel::O
     if (image.phase == Image::Phase::failed) co_return std::unexpected(image.error);
     co_await image.changed.wait();
   }
+  // The place comes before the bytes: what waits for one costs no memory.
+  for (auto place = ChunkChannel::Place::none; place != ChunkChannel::Place::reserved;) {
+    place = channel_.reserve(id, order);
+    if (place == ChunkChannel::Place::stale || lane->is_forgotten) co_return Result<void>{};
+    if (place == ChunkChannel::Place::none) co_await channel_changed_.wait();
+  }
   const auto size = static_cast<std::size_t>(end - begin);
   Chunk chunk{
       .lane = id, .index = order.index, .data = std::make_unique_for_overwrite<std::byte[]>(size), .size = size};
   if (auto read = image.file->read(begin, {chunk.data.get(), chunk.size}); !read)
     co_return std::unexpected(read.error());
   image.taken_bytes = std::max(image.taken_bytes, end);
-  while (!channel_.try_push(order, chunk)) co_await channel_changed_.wait();
+  channel_.push(order, std::move(chunk));
   co_return Result<void>{};
 }
 

@@ -2,6 +2,8 @@
 
 #include <sstream>
 
+#include "support/sanitizer.hpp"
+
 namespace propeller::integration {
 namespace {
 
@@ -11,8 +13,9 @@ constexpr std::size_t kLogTailBytes = 12'000;
 Environment with_port(Environment environment, std::uint16_t port) {
   environment["PROXY_HTTP_PORT"] = std::to_string(port);
   environment.try_emplace("PROXY_LOG_LEVEL", "debug");
-  // Where a sanitizer finds something, the exit code says so and the test fails.
   environment.try_emplace("HOME", "/nonexistent");
+  // The end of a sanitized bridge is part of every test; one that is still sending must not hold it up for long.
+  if (support::kIsSanitized) environment.try_emplace("SHUTDOWN_TIMEOUT", "10s");
   return environment;
 }
 
@@ -25,6 +28,10 @@ Bridge::Bridge(Environment environment, std::filesystem::path directory)
                 .directory = directory.empty() ? std::filesystem::temp_directory_path() : std::move(directory)}) {}
 
 Bridge::~Bridge() {
+  // SIGKILL would take the sanitizer's last word away.
+  if (support::kIsSanitized) {
+    if (const auto finding = support::end_and_judge(process_)) ADD_FAILURE() << "the bridge: " << *finding;
+  }
   if (!testing::Test::HasFailure()) return;
   const std::string log = process_.output();
   std::cout << "---- the bridge's log ends with ----\n"
@@ -60,6 +67,9 @@ Outcome run_program(std::vector<std::string> arguments, Environment environment)
   environment.try_emplace("HOME", "/nonexistent");
   support::Subprocess process({.arguments = std::move(arguments), .environment = std::move(environment)});
   const auto code = process.wait_exit();
+  if (support::kIsSanitized) {
+    if (const auto finding = support::end_and_judge(process)) ADD_FAILURE() << "the program: " << *finding;
+  }
   process.wait_output_end();
   return {code.value_or(-1), process.output()};
 }

@@ -25,8 +25,12 @@ struct ChunkChannelTest : testing::Test {
   bool push(LaneId lane, std::uint64_t index, std::size_t size = 100) {
     channel.order(lane, index);
     const auto order = channel.next_order(lane).order;
-    Chunk chunk{.lane = lane, .index = index, .data = std::make_unique<std::byte[]>(size), .size = size};
-    return channel.try_push(*order, chunk);
+    if (channel.reserve(lane, *order) != ChunkChannel::Place::reserved) return false;
+    channel.push(*order, chunk_of(lane, index, size));
+    return true;
+  }
+  static Chunk chunk_of(LaneId lane, std::uint64_t index, std::size_t size = 1) {
+    return {.lane = lane, .index = index, .data = std::make_unique<std::byte[]>(size), .size = size};
   }
 };
 
@@ -87,8 +91,31 @@ TEST_F(ChunkChannelTest, ALaneTakesOnlyItsShareOfTheRoom) {
   std::uint64_t taken = 0;
   while (taken < 20 && push(from_disk, taken)) ++taken;
   EXPECT_EQ(taken, 5u);
-  Chunk chunk{.lane = from_afar, .index = 0, .data = std::make_unique<std::byte[]>(1), .size = 1};
-  EXPECT_TRUE(channel.try_push(*order, chunk));
+  EXPECT_EQ(channel.reserve(from_afar, *order), ChunkChannel::Place::reserved);
+}
+
+// A worker with two hundred lanes that read first and then wait for a place holds two hundred chunks.
+TEST_F(ChunkChannelTest, AReservedPlaceCountsBeforeItsBytesAreThere) {
+  std::vector<std::pair<LaneId, ChunkChannel::Order>> waiting;
+  for (int i = 0; i < 12; ++i) {
+    const auto lane = lane_of(ChunkChannel::Class::small);
+    channel.order(lane, 0);
+    waiting.emplace_back(lane, *channel.next_order(lane).order);
+  }
+  for (int i = 0; i < 10; ++i)
+    ASSERT_EQ(channel.reserve(waiting[i].first, waiting[i].second), ChunkChannel::Place::reserved) << i;
+  EXPECT_EQ(channel.size(), 10u);
+  EXPECT_TRUE(channel.is_full());
+  EXPECT_EQ(channel.reserve(waiting[10].first, waiting[10].second), ChunkChannel::Place::none);
+  channel.close_lane(waiting[0].first);
+  channel.push(waiting[0].second, chunk_of(waiting[0].first, 0));
+  EXPECT_EQ(channel.size(), 9u) << "the lane's end gives its place back, once";
+  channel.reset_lane(waiting[1].first);
+  EXPECT_EQ(channel.size(), 8u);
+  channel.push(waiting[1].second, chunk_of(waiting[1].first, 0));
+  EXPECT_FALSE(channel.pop()) << "its order is void";
+  for (int i = 10; i < 12; ++i)
+    EXPECT_EQ(channel.reserve(waiting[i].first, waiting[i].second), ChunkChannel::Place::reserved) << i;
 }
 
 TEST_F(ChunkChannelTest, ChunksOrderedBeforeAResetAreDropped) {
@@ -97,8 +124,7 @@ TEST_F(ChunkChannelTest, ChunksOrderedBeforeAResetAreDropped) {
   channel.order(lane, 1);
   const auto stale = channel.next_order(lane).order;
   channel.reset_lane(lane);
-  Chunk chunk{.lane = lane, .index = 1, .data = std::make_unique<std::byte[]>(1), .size = 1};
-  EXPECT_TRUE(channel.try_push(*stale, chunk)) << "taken off the producer's hands";
+  EXPECT_EQ(channel.reserve(lane, *stale), ChunkChannel::Place::stale) << "taken off the producer's hands";
   EXPECT_FALSE(channel.pop());
   EXPECT_EQ(channel.on_the_way(lane), 0u);
   EXPECT_TRUE(push(lane, 1));
@@ -139,7 +165,8 @@ TEST(ChunkChannelThreads, CarriesEveryChunkAcrossTwoThreads) {
       }
       Chunk chunk{.lane = lane, .index = next.order->index, .data = std::make_unique<std::byte[]>(8), .size = 8};
       lock.unlock();
-      while (!channel.try_push(*next.order, chunk)) std::this_thread::yield();
+      while (channel.reserve(lane, *next.order) != ChunkChannel::Place::reserved) std::this_thread::yield();
+      channel.push(*next.order, std::move(chunk));
       ++done;
     }
   });

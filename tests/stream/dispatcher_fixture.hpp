@@ -101,7 +101,8 @@ struct DispatcherTest : testing::Test {
                     .index = next.order->index,
                     .data = std::make_unique<std::byte[]>(chunk_size),
                     .size = std::min(chunk_size, sizes[lane] - begin)};
-        is_moving = channel.try_push(*next.order, chunk);
+        is_moving = channel.reserve(lane, *next.order) == ChunkChannel::Place::reserved;
+        channel.push(*next.order, std::move(chunk));
       }
       dispatcher().pump();
     }

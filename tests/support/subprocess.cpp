@@ -13,6 +13,8 @@
 #include <stdexcept>
 #include <system_error>
 
+#include "support/sanitizer.hpp"
+
 namespace propeller::support {
 namespace {
 
@@ -44,6 +46,7 @@ std::vector<std::string> environment_of(const SubprocessOptions& options) {
   } else if (const char* path = std::getenv("PATH")) {
     merged["PATH"] = path;
   }
+  merged.merge(sanitizer_environment());
   for (const auto& [name, value] : options.environment) merged[name] = value;
   std::vector<std::string> entries;
   for (const auto& [name, value] : merged) entries.push_back(name + "=" + value);
