@@ -9,7 +9,9 @@
 namespace propeller::cmd {
 
 config::Loaded load_configuration(const Call& call, const config::Flags& flags) {
-  return config::load(call.environment, flags, {.is_root = geteuid() == 0, .working_directory = "."});
+  auto loaded = config::load(call.environment, flags, {.is_root = geteuid() == 0, .working_directory = "."});
+  if (loaded.problems.errors.empty()) loaded.problems.errors = app::problems_of(loaded.settings);
+  return loaded;
 }
 
 int run_run(const Call& call) {

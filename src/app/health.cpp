@@ -28,12 +28,12 @@ admin::Answer health_answer(const Health& health) {
   return ok();
 }
 
-admin::Answer ready_answer(const Health& health, bool is_stopping) {
+admin::Answer ready_answer(const Health& health, bool is_stopping, std::chrono::steady_clock::time_point now) {
   if (is_stopping) return down("shutting down");
   auto answer = health_answer(health);
   if (answer.status != 200) return answer;
-  if (health.registry_was_asked && !health.registry_answered)
-    return down("the registry did not answer when it was last asked");
+  const bool is_recent = health.registry_asked_at && now - *health.registry_asked_at < kRegistryAnswerAge;
+  if (is_recent && !health.registry_answered) return down("the registry did not answer when it was last asked");
   return answer;
 }
 

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <chrono>
+
 #include "admin/server.hpp"
 #include "app/plane.hpp"
 
@@ -9,7 +11,12 @@ namespace propeller::app {
 /// Healthy: connected and subscribed to the broker. 200 or 503, `{"status":"ok"|"down","reason":…}`.
 [[nodiscard]] admin::Answer health_answer(const Health& health);
 
-/// Ready: healthy, not stopping, and the registry answered when it was last asked, or has not been asked.
-[[nodiscard]] admin::Answer ready_answer(const Health& health, bool is_stopping);
+/// What the registry did longer ago says nothing about now: a failure must not keep a bridge that nobody asks unready.
+inline constexpr std::chrono::seconds kRegistryAnswerAge{60};
+
+/// Ready: healthy, not stopping, and the registry answered when it was last asked, or has not been asked for
+/// kRegistryAnswerAge.
+[[nodiscard]] admin::Answer ready_answer(const Health& health, bool is_stopping,
+                                         std::chrono::steady_clock::time_point now);
 
 }  // namespace propeller::app

@@ -1,6 +1,8 @@
 #pragma once
 
+#include <chrono>
 #include <functional>
+#include <optional>
 #include <string>
 
 #include "base/error.hpp"
@@ -11,8 +13,8 @@ namespace propeller::app {
 struct Health {
   bool is_healthy = false;   ///< connected and subscribed to the broker
   std::string broker_error;  ///< why not, as the broker or the network said it
-  bool registry_was_asked = false;
-  bool registry_answered = false;  ///< the last time it was asked
+  std::optional<std::chrono::steady_clock::time_point> registry_asked_at;  ///< the last time; none: not asked yet
+  bool registry_answered = false;                                          ///< then
 };
 
 /// What the service around it needs of a plane.

@@ -54,7 +54,11 @@ std::vector<admin::Route> routes(const Plane& plane, const observe::Metrics& met
                                  const std::atomic<bool>& is_stopping) {
   return {
       {.path = "/health", .answer = [&plane] { return health_answer(plane.health()); }},
-      {.path = "/ready", .answer = [&plane, &is_stopping] { return ready_answer(plane.health(), is_stopping.load()); }},
+      {.path = "/ready",
+       .answer =
+           [&plane, &is_stopping] {
+             return ready_answer(plane.health(), is_stopping.load(), std::chrono::steady_clock::now());
+           }},
       {.path = "/metrics",
        .answer =
            [&metrics] {

@@ -48,8 +48,9 @@ std::string_view to_string(Origin origin) {
 
 Code wire_code(const Error& error) {
   switch (error.code) {
-    case Code::cancelled:
-    case Code::bad_config: return Code::shutting_down;
+    case Code::cancelled: return Code::shutting_down;
+    // Asking again does not help until the operator has changed something.
+    case Code::bad_config: return Code::not_allowed;
     case Code::disconnected: return Code::broker_rejected;
     case Code::io: return error.origin == Origin::internal ? Code::overloaded : Code::registry_unavailable;
     case Code::dns_failed:

@@ -64,7 +64,8 @@ using Result = std::expected<T, Error>;
 [[nodiscard]] std::string_view to_string(Code code);
 [[nodiscard]] std::string_view to_string(Origin origin);
 
-/// The code a device is told: the codes behind the first group become one of it.
+/// The code a device is told: the codes behind the first group become the one of it that says what the device should
+/// do (bad_config: not_allowed, asking again does not help).
 [[nodiscard]] Code wire_code(const Error& error);
 
 /// "not_found: no such tag" for logs and messages on the terminal.

@@ -148,6 +148,7 @@ bool is_host_port(std::string_view text) {
 }
 
 bool is_host_pattern(std::string_view text) {
+  if (text == "*") return true;
   if (text.starts_with("*.")) return is_host_port(text.substr(2));
   const auto slash = text.find('/');
   if (slash == std::string_view::npos) return is_host_port(text) || is_ip_address(text);

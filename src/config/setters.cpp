@@ -94,6 +94,10 @@ Refusal set_duration(std::chrono::milliseconds& to, const std::string& value, st
   return std::nullopt;
 }
 
+Refusal set_registry_timeout(std::chrono::milliseconds& to, const std::string& value) {
+  return set_duration(to, value, kRegistryTimeoutMin, kRegistryTimeoutMax);
+}
+
 Refusal set_readable_file(std::filesystem::path& to, const std::string& value) {
   std::error_code error;
   if (!std::filesystem::exists(value, error)) return "there is no such file";
@@ -252,7 +256,7 @@ Refusal set_allow(Draft& draft, const std::string& value) {
   if (hosts.size() > kAllowedHostsMax) return fmt::format("at most {} entries", kAllowedHostsMax);
   for (const auto& host : hosts) {
     if (!is_host_pattern(host)) {
-      return fmt::format("{} is none of host, host:port, *.domain, address and CIDR range", show_value(host));
+      return fmt::format("{} is none of host, host:port, *.domain, address, CIDR range and *", show_value(host));
     }
   }
   draft.settings.registry.allow = hosts;

@@ -29,7 +29,9 @@ inline constexpr std::uint64_t kImageSizeMax = 1024 * base::kGiB;
 inline constexpr std::uint64_t kSpoolSizeMin = base::kMiB;
 inline constexpr std::uint64_t kSpoolSizeMax = 1024 * 1024 * base::kGiB;
 inline constexpr std::size_t kChannelsMax = 256;
-inline constexpr std::size_t kAllowedHostsMax = 1024;
+inline constexpr std::uint64_t kAttemptsMax = 20;
+inline constexpr auto kRegistryTimeoutMin = 100ms;
+inline constexpr auto kRegistryTimeoutMax = std::chrono::milliseconds(10min);
 
 [[nodiscard]] Refusal set_text(std::string& to, const std::string& value);
 [[nodiscard]] Refusal set_secret(Secret& to, const std::string& value);
@@ -37,6 +39,7 @@ inline constexpr std::size_t kAllowedHostsMax = 1024;
 [[nodiscard]] Refusal set_bytes(std::uint64_t& to, const std::string& value, std::uint64_t min, std::uint64_t max);
 [[nodiscard]] Refusal set_duration(std::chrono::milliseconds& to, const std::string& value,
                                    std::chrono::milliseconds min, std::chrono::milliseconds max);
+[[nodiscard]] Refusal set_registry_timeout(std::chrono::milliseconds& to, const std::string& value);
 [[nodiscard]] Refusal set_readable_file(std::filesystem::path& to, const std::string& value);
 [[nodiscard]] Refusal set_number(std::uint64_t& to, const std::string& value, std::uint64_t min, std::uint64_t max);
 

@@ -51,6 +51,8 @@ struct Mqtt {
   MqttTls tls;
 };
 
+inline constexpr std::size_t kAllowedHostsMax = 256;
+
 struct Registry {
   std::string url;  ///< host or http(s)://host[:port]; put before names without a host; empty: docker.io
   bool is_authenticated = false;
@@ -58,13 +60,14 @@ struct Registry {
   Secret password;
   Secret token;
   std::filesystem::path ca_cert;
-  std::vector<std::string> allow;       ///< host[:port], "*.example.org", or CIDR; what requests may name; empty: the
-                                        ///< configured one and public hosts
+  std::vector<std::string> allow;       ///< host[:port], "*.example.org", CIDR, or "*"; what requests may name; empty:
+                                        ///< the configured one and public hosts; at most kAllowedHostsMax
   std::string proxy;                    ///< URL of an HTTP proxy; the environment's is never taken
   std::filesystem::path docker_config;  ///< config.json of Docker; empty: none
   std::chrono::milliseconds connect_timeout{10'000};
-  std::chrono::milliseconds first_byte_timeout{30'000};
-  std::chrono::milliseconds stall_timeout{30'000};  ///< no byte for so long ends the attempt
+  // Four attempts that hang end within the 55 s that deployed clients wait (PROTOCOL 1.4).
+  std::chrono::milliseconds first_byte_timeout{10'000};
+  std::chrono::milliseconds stall_timeout{10'000};  ///< no byte, or hardly any, for so long ends the attempt
   std::uint32_t attempts_max = 4;
   bool falls_back_to_latest = false;  ///< PROTOCOL 1.3: when the tag does not exist
 };

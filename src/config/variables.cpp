@@ -3,8 +3,6 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include <cctype>
-
 #include "config/parse.hpp"
 #include "config/setters.hpp"
 
@@ -240,7 +238,8 @@ constexpr Variable kVariables[] = {
      Group::registry,
      "HOST[,...]",
      "the configured registry and any public host",
-     "Hosts that requests may name: host[:port], *.domain, address or CIDR range; needed for private addresses",
+     "Hosts that requests may name: host[:port], *.domain, address, CIDR range, or * (any public host); needed for "
+     "private ones",
      set_allow,
      [](S s) { return join(s.registry.allow); }},
     {"PROXY_REGISTRY_PROXY",
@@ -251,6 +250,30 @@ constexpr Variable kVariables[] = {
      "HTTP proxy on the way to registries",
      [](Draft& d, V v) { return set_proxy_url(d.settings.registry.proxy, v); },
      [](S s) { return mask_user_info(s.registry.proxy); }},
+    {"PROXY_REGISTRY_FIRST_BYTE_TIMEOUT",
+     {},
+     Group::registry,
+     "DURATION",
+     "10s",
+     "How long a registry may take to begin its answer; then it is asked again",
+     [](Draft& d, V v) { return set_registry_timeout(d.settings.registry.first_byte_timeout, v); },
+     [](S s) { return format_duration(s.registry.first_byte_timeout); }},
+    {"PROXY_REGISTRY_STALL_TIMEOUT",
+     {},
+     Group::registry,
+     "DURATION",
+     "10s",
+     "How long a download may bring nothing, or less than 1 KiB a second; then it is resumed",
+     [](Draft& d, V v) { return set_registry_timeout(d.settings.registry.stall_timeout, v); },
+     [](S s) { return format_duration(s.registry.stall_timeout); }},
+    {"PROXY_REGISTRY_ATTEMPTS",
+     {},
+     Group::registry,
+     "N",
+     "4",
+     "Attempts at a request, or at a download that makes no progress, within 40 s",
+     [](Draft& d, V v) { return set_count(d.settings.registry.attempts_max, v, 1, kAttemptsMax); },
+     [](S s) { return fmt::to_string(s.registry.attempts_max); }},
     {"PROXY_REGISTRY_FALLBACK_LATEST",
      {},
      Group::registry,
@@ -373,33 +396,5 @@ constexpr Variable kVariables[] = {
 }  // namespace
 
 std::span<const Variable> variables() { return kVariables; }
-
-std::vector<std::string_view> Variable::names() const {
-  std::vector<std::string_view> all{name};
-  for (const auto alias : aliases) {
-    if (!alias.empty()) all.push_back(alias);
-  }
-  return all;
-}
-
-std::string flag_of(std::string_view variable_name) {
-  if (variable_name.starts_with("PROXY_")) variable_name.remove_prefix(6);
-  std::string flag = "--";
-  for (const char c : variable_name) {
-    flag += c == '_' ? '-' : static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-  }
-  return flag;
-}
-
-std::string_view title_of(Group group) {
-  switch (group) {
-    case Group::broker: return "Broker";
-    case Group::identity: return "Identity and channels";
-    case Group::registry: return "Registry";
-    case Group::transfers: return "Transfers";
-    case Group::service: return "Service";
-  }
-  return "";
-}
 
 }  // namespace propeller::config

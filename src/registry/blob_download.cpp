@@ -1,14 +1,16 @@
 #include "registry/blob_download.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include "base/assert.hpp"
 #include "registry/content_range.hpp"
 
 namespace propeller::registry {
 
-BlobDownload::BlobDownload(Fetcher& fetcher, FetchRequest request, Digest digest, std::uint64_t size)
-    : fetcher_(fetcher), request_(std::move(request)), digest_(digest), size_(size) {
+BlobDownload::BlobDownload(Fetcher& fetcher, FetchRequest request, Digest digest, std::uint64_t size,
+                           std::chrono::milliseconds stall_timeout)
+    : fetcher_(fetcher), request_(std::move(request)), digest_(digest), size_(size), stall_timeout_(stall_timeout) {
   request_.buffer_bytes = static_cast<std::size_t>(std::min<std::uint64_t>(size, kBufferBytes));
 }
 
@@ -45,7 +47,7 @@ async::awaitable<Attempt<std::span<const std::byte>>> BlobDownload::read_once(st
   if (!exchange_) {
     if (auto opened = co_await request_rest(); !opened) co_return std::unexpected(opened.error());
   }
-  auto bytes = co_await exchange_->read(bytes_max);
+  auto bytes = co_await read_at_pace(bytes_max);
   if (!bytes) co_return bytes;
   if (bytes->empty())
     co_return try_again(Code::registry_unavailable,
@@ -58,10 +60,27 @@ async::awaitable<Attempt<std::span<const std::byte>>> BlobDownload::read_once(st
   co_return bytes;
 }
 
+// A registry that trickles for ever would keep its place for ever. Only the time spent waiting for it counts.
+async::awaitable<Attempt<std::span<const std::byte>>> BlobDownload::read_at_pace(std::size_t bytes_max) {
+  const auto began = std::chrono::steady_clock::now();
+  auto bytes = co_await exchange_->read(bytes_max);
+  if (!bytes) co_return bytes;
+  waited_ += std::chrono::steady_clock::now() - began;
+  waited_bytes_ += bytes->size();
+  if (waited_ < stall_timeout_) co_return bytes;
+  const auto seconds = std::chrono::duration<double>(std::exchange(waited_, {})).count();
+  const auto rate = static_cast<double>(std::exchange(waited_bytes_, 0)) / seconds;
+  if (rate < static_cast<double>(kRateMin))
+    co_return try_again(Code::timeout, exchange_->url().authority() + " sends too slowly");
+  co_return bytes;
+}
+
 async::awaitable<Attempt<void>> BlobDownload::request_rest() {
   FetchRequest request = request_;
   if (received_ > 0) request.header_lines.push_back("Range: bytes=" + std::to_string(received_) + "-");
   attempt_began_at_ = received_;
+  waited_ = {};
+  waited_bytes_ = 0;
   auto opened = co_await fetcher_.attempt(std::move(request));
   if (!opened) co_return std::unexpected(opened.error());
   exchange_ = std::move(*opened);
@@ -94,8 +113,7 @@ Attempt<std::uint64_t> BlobDownload::check_head() const {
 
 async::awaitable<Attempt<void>> BlobDownload::skip(std::uint64_t bytes) {
   while (bytes > 0) {
-    const auto skipped =
-        co_await exchange_->read(static_cast<std::size_t>(std::min<std::uint64_t>(bytes, kBufferBytes)));
+    const auto skipped = co_await read_at_pace(static_cast<std::size_t>(std::min<std::uint64_t>(bytes, kBufferBytes)));
     if (!skipped) co_return std::unexpected(skipped.error());
     if (skipped->empty())
       co_return try_again(Code::registry_unavailable,
@@ -107,10 +125,10 @@ async::awaitable<Attempt<void>> BlobDownload::skip(std::uint64_t bytes) {
 
 async::awaitable<Result<void>> BlobDownload::wait_for_retry(Failure failure) {
   exchange_.reset();
-  if (received_ - attempt_began_at_ >= kProgressBytes) attempts_ = 1;
-  if (resumes_ == kResumesMax || !co_await fetcher_.pause_before_retry(failure, attempts_))
+  if (received_ - attempt_began_at_ >= kProgressBytes) attempts_ = {};
+  if (resumes_ == kResumesMax || !co_await fetcher_.pause_before_retry(failure, attempts_, request_.on_retry))
     co_return std::unexpected(failure.error);
-  ++attempts_;
+  ++attempts_.count;
   ++resumes_;
   co_return Result<void>{};
 }

@@ -1,8 +1,8 @@
 #include "registry/client.hpp"
 
 #include <optional>
+#include <utility>
 
-#include "observe/log.hpp"
 #include "registry/authenticator.hpp"
 #include "registry/blob_download.hpp"
 #include "registry/choice.hpp"
@@ -24,6 +24,16 @@ struct Document {
 
 std::string origin_of(const Reference& reference) {
   return (reference.is_plain_http ? "http://" : "https://") + reference.host;
+}
+
+Result<std::pair<Url, HostPolicy>> parse_settings(const config::Registry& settings) {
+  const auto registry = parse_registry_url(settings.url);
+  auto url = registry ? parse_url((registry->is_plain_http ? "http://" : "https://") + registry->host)
+                      : Result<Url>(std::unexpected(registry.error()));
+  if (!url) return fail(Code::bad_config, Origin::client, "PROXY_REGISTRY_URL: " + url.error().detail);
+  auto policy = HostPolicy::make(*url, settings.allow, !settings.proxy.empty());
+  if (!policy) return std::unexpected(policy.error());
+  return std::pair(std::move(*url), std::move(*policy));
 }
 
 Attempt<void> check_digest(const Document& document, const std::string& name, std::string_view announced) {
@@ -59,7 +69,7 @@ class Client::State {
   [[nodiscard]] const config::Registry& settings() const { return settings_; }
   [[nodiscard]] Fetcher& fetcher() { return fetcher_; }
 
-  async::awaitable<Result<Document>> manifest(Reference reference, std::string name);
+  async::awaitable<Result<Document>> manifest(Reference reference, std::string name, OnRetry on_retry);
 
  private:
   async::awaitable<Attempt<Document>> manifest_once(FetchRequest request, std::string name);
@@ -73,16 +83,16 @@ class Client::State {
   std::optional<Error> error_;
 };
 
-async::awaitable<Result<Document>> Client::State::manifest(Reference reference, std::string name) {
+async::awaitable<Result<Document>> Client::State::manifest(Reference reference, std::string name, OnRetry on_retry) {
   const FetchRequest request{.registry = origin_of(reference),
                              .repository = reference.repository,
                              .target = "manifests/" + name,
                              .what = "manifest " + name + " of " + reference.repository,
                              .header_lines = {std::string(kManifestAccept)}};
-  for (std::uint32_t attempt = 1;; ++attempt) {
+  for (Attempts attempts;; ++attempts.count) {
     auto document = co_await manifest_once(request, name);
     if (document) co_return std::move(*document);
-    if (!co_await fetcher_.pause_before_retry(document.error(), attempt))
+    if (!co_await fetcher_.pause_before_retry(document.error(), attempts, on_retry))
       co_return std::unexpected(document.error().error);
   }
 }
@@ -102,37 +112,30 @@ async::awaitable<Attempt<Document>> Client::State::manifest_once(FetchRequest re
   co_return document;
 }
 
+Result<void> check_settings(const config::Registry& settings) {
+  auto parsed = parse_settings(settings);
+  if (!parsed) return std::unexpected(parsed.error());
+  return {};
+}
+
 Client::Client(async::asio::any_io_executor executor, config::Registry settings) {
-  const auto registry = parse_registry_url(settings.url);
-  const auto url = registry ? parse_url((registry->is_plain_http ? "http://" : "https://") + registry->host)
-                            : Result<Url>(std::unexpected(registry.error()));
-  if (!url) {
-    state_ =
-        std::make_unique<State>(std::move(executor), settings,
-                                Error{Code::bad_config, Origin::client, "PROXY_REGISTRY_URL: " + url.error().detail});
-    return;
-  }
-  auto policy = HostPolicy::make(*url, settings.allow);
-  if (!policy) {
-    state_ = std::make_unique<State>(std::move(executor), settings, policy.error());
-    return;
-  }
-  state_ = std::make_unique<State>(std::move(executor), settings, *url, std::move(*policy));
+  auto parsed = parse_settings(settings);
+  state_ = parsed ? std::make_unique<State>(std::move(executor), settings, parsed->first, std::move(parsed->second))
+                  : std::make_unique<State>(std::move(executor), settings, parsed.error());
 }
 
 Client::~Client() = default;
 
-async::awaitable<Result<ResolvedImage>> Client::resolve(Reference reference) {
+async::awaitable<Result<ResolvedImage>> Client::resolve(Reference reference, OnRetry on_retry) {
   State& state = *state_;
   if (state.error()) co_return std::unexpected(*state.error());
   ResolvedImage image{
       .reference = reference, .manifest = {}, .candidates = {}, .configuration = {}, .is_fallback = false};
-  auto document = co_await state.manifest(reference, reference.manifest_name());
+  auto document = co_await state.manifest(reference, reference.manifest_name(), on_retry);
   const bool may_fall_back = state.settings().falls_back_to_latest && !reference.digest && reference.tag != "latest";
   if (!document && document.error().code == Code::not_found && may_fall_back) {
-    observe::log_warn("tag does not exist, taking latest", {observe::kv("reference", reference.to_string())});
     image.is_fallback = true;
-    document = co_await state.manifest(reference, "latest");
+    document = co_await state.manifest(reference, "latest", on_retry);
   }
   for (int depth = 0;; ++depth) {
     if (!document) co_return std::unexpected(document.error());
@@ -150,12 +153,12 @@ async::awaitable<Result<ResolvedImage>> Client::resolve(Reference reference) {
       co_return fail(Code::no_module, Origin::upstream, "the image is an index of indexes, nested too deeply");
     const auto child = choose_child(std::get<Index>(*manifest), reference.path);
     if (!child) co_return std::unexpected(child.error());
-    document = co_await state.manifest(reference, child->to_string());
+    document = co_await state.manifest(reference, child->to_string(), on_retry);
   }
 }
 
 async::awaitable<Result<std::unique_ptr<BlobStream>>> Client::open_blob(Reference reference, Digest digest,
-                                                                        std::uint64_t size) {
+                                                                        std::uint64_t size, OnRetry on_retry) {
   State& state = *state_;
   if (state.error()) co_return std::unexpected(*state.error());
   auto download =
@@ -164,15 +167,14 @@ async::awaitable<Result<std::unique_ptr<BlobStream>>> Client::open_blob(Referenc
                                                   .repository = reference.repository,
                                                   .target = "blobs/" + digest.to_string(),
                                                   .what = "blob " + digest.short_hex() + " of " + reference.repository,
-                                                  .header_lines = {}},
-                                     digest, size);
+                                                  .header_lines = {},
+                                                  .on_retry = std::move(on_retry)},
+                                     digest, size, state.settings().stall_timeout);
   if (auto opened = co_await download->open(); !opened) co_return std::unexpected(opened.error());
   co_return std::unique_ptr<BlobStream>(std::move(download));
 }
 
-Client::Liveness Client::liveness() const {
-  return {.was_asked = state_->fetcher().was_asked(), .has_answered_last = state_->fetcher().has_answered_last()};
-}
+Liveness Client::liveness() const { return state_->fetcher().liveness(); }
 
 std::uint64_t Client::retries() const { return state_->fetcher().retries(); }
 

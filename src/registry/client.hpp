@@ -12,7 +12,9 @@
 #include "base/error.hpp"
 #include "config/settings.hpp"
 #include "registry/layer.hpp"
+#include "registry/liveness.hpp"
 #include "registry/reference.hpp"
+#include "registry/retry.hpp"
 
 namespace propeller::registry {
 
@@ -38,6 +40,9 @@ class BlobStream {
   virtual async::awaitable<Result<std::span<const std::byte>>> read(std::size_t bytes_max) = 0;
 };
 
+/// What is wrong with the settings, before anything is started with them. Errors: bad_config.
+[[nodiscard]] Result<void> check_settings(const config::Registry& settings);
+
 /// Speaks the OCI distribution protocol with any number of registries over one libcurl multi handle.
 ///
 /// Order:    coroutines of one core, as many at once as are called.
@@ -58,18 +63,12 @@ class Client {
 
   /// Manifest (through an index if there is one), verified, and the layers to try. Errors also: bad_reference,
   /// not_allowed (host_policy), ambiguous_module, no_module, encrypted, too_large.
-  async::awaitable<Result<ResolvedImage>> resolve(Reference reference);
+  async::awaitable<Result<ResolvedImage>> resolve(Reference reference, OnRetry on_retry = {});
 
   /// Opens a blob of the reference's repository at byte 0. `size` is what the manifest said.
   async::awaitable<Result<std::unique_ptr<BlobStream>>> open_blob(Reference reference, Digest digest,
-                                                                  std::uint64_t size);
+                                                                  std::uint64_t size, OnRetry on_retry = {});
 
-  /// Whether the configured registry answered the last time it was asked anything, and whether it ever was: for
-  /// readiness. Other registries do not count, or a device could make us unready by naming a dead host.
-  struct Liveness {
-    bool was_asked = false;
-    bool has_answered_last = false;
-  };
   [[nodiscard]] Liveness liveness() const;
   /// Requests sent again because of a fault, since the start.
   [[nodiscard]] std::uint64_t retries() const;

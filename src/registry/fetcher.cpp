@@ -15,8 +15,13 @@ void Fetcher::note(const std::string& registry, bool has_answered) {
   // Only the configured registry counts: a device that names a dead host must not make the bridge look unready.
   const auto url = parse_url(registry);
   if (!url || !policy_.is_configured(*url)) return;
-  was_asked_.store(true, std::memory_order_relaxed);
-  has_answered_last_.store(has_answered, std::memory_order_relaxed);
+  const std::lock_guard lock(liveness_mutex_);
+  liveness_ = {.asked_at = std::chrono::steady_clock::now(), .has_answered = has_answered};
+}
+
+Liveness Fetcher::liveness() const {
+  const std::lock_guard lock(liveness_mutex_);
+  return liveness_;
 }
 
 async::awaitable<Attempt<std::unique_ptr<Exchange>>> Fetcher::attempt(FetchRequest request) {
@@ -85,12 +90,15 @@ Failure Fetcher::refusal(const FetchRequest& request, const Exchange& exchange) 
   return failure;
 }
 
-async::awaitable<bool> Fetcher::pause_before_retry(Failure failure, std::uint32_t attempt) {
-  if (!failure.is_retryable || attempt >= settings_.attempts_max) co_return false;
+async::awaitable<bool> Fetcher::pause_before_retry(Failure failure, Attempts attempts, OnRetry on_retry) {
+  if (!failure.is_retryable || attempts.count >= settings_.attempts_max) co_return false;
+  const auto pause = retry_pause(attempts.count, base::random_unit(), failure.retry_after);
+  const auto again_at = std::chrono::steady_clock::now() + pause;
+  if (again_at - attempts.since > kRetryTimeMax) co_return false;
   retries_.fetch_add(1, std::memory_order_relaxed);
+  if (on_retry) on_retry({.why = failure.error, .attempt = attempts.count, .pause = pause});
   Signal never(co_await async::asio::this_coro::executor);
-  co_await never.wait_until(std::chrono::steady_clock::now() +
-                            retry_pause(attempt, base::random_unit(), failure.retry_after));
+  co_await never.wait_until(again_at);
   co_return true;
 }
 

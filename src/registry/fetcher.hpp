@@ -3,6 +3,7 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <vector>
 
@@ -10,7 +11,9 @@
 #include "config/settings.hpp"
 #include "registry/authenticator.hpp"
 #include "registry/failure.hpp"
+#include "registry/liveness.hpp"
 #include "registry/reference.hpp"
+#include "registry/retry.hpp"
 #include "registry/transport.hpp"
 
 namespace propeller::registry {
@@ -23,12 +26,19 @@ struct FetchRequest {
   std::string what;    ///< for messages: "manifest latest of acme/add"
   std::vector<std::string> header_lines;
   std::size_t buffer_bytes = 16 * 1024;
+  OnRetry on_retry = {};
+};
+
+/// How often one request was tried, and since when without progress.
+struct Attempts {
+  std::uint32_t count = 1;
+  std::chrono::steady_clock::time_point since = std::chrono::steady_clock::now();
 };
 
 /// GETs from registries: authenticates, follows redirects, says what a status means, and whether trying again may help.
 ///
 /// Order:    one challenge is answered per attempt; a second 401 is unauthorized.
-/// Bound:    settings.attempts_max attempts in a row, with retry_pause() between them.
+/// Bound:    settings.attempts_max attempts in a row, with retry_pause() between them; kRetryTimeMax in all.
 /// Threads:  one core; the counters from any.
 class Fetcher {
  public:
@@ -39,12 +49,11 @@ class Fetcher {
   /// One attempt: the answer is 200 or 206.
   async::awaitable<Attempt<std::unique_ptr<Exchange>>> attempt(FetchRequest request);
 
-  /// After attempt `attempt` (from 1) failed so: false when that was it, else true after the pause.
-  async::awaitable<bool> pause_before_retry(Failure failure, std::uint32_t attempt);
+  /// After the last of `attempts` failed so: false when that was it, else true after the pause.
+  async::awaitable<bool> pause_before_retry(Failure failure, Attempts attempts, OnRetry on_retry);
 
   [[nodiscard]] std::uint64_t retries() const { return retries_.load(std::memory_order_relaxed); }
-  [[nodiscard]] bool was_asked() const { return was_asked_.load(std::memory_order_relaxed); }
-  [[nodiscard]] bool has_answered_last() const { return has_answered_last_.load(std::memory_order_relaxed); }
+  [[nodiscard]] Liveness liveness() const;
 
  private:
   async::awaitable<Attempt<std::unique_ptr<Exchange>>> authenticated(FetchRequest request);
@@ -56,8 +65,8 @@ class Fetcher {
   Authenticator& authenticator_;
   Transport& transport_;
   std::atomic<std::uint64_t> retries_{0};
-  std::atomic<bool> was_asked_{false};
-  std::atomic<bool> has_answered_last_{false};
+  mutable std::mutex liveness_mutex_;
+  Liveness liveness_;
 };
 
 }  // namespace propeller::registry

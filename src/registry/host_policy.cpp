@@ -4,6 +4,8 @@
 #include <array>
 #include <charconv>
 
+#include "config/settings.hpp"
+
 namespace propeller::registry {
 
 namespace ip = boost::asio::ip;
@@ -124,12 +126,30 @@ AddressKind classify(const ip::address& given) {
   return address.is_v4() ? judge(kRangesV4) : judge(kRangesV6);
 }
 
-Result<HostPolicy> HostPolicy::make(const Url& configured, const std::vector<std::string>& allow) {
+bool looks_public(std::string_view host) {
+  static constexpr std::array<std::string_view, 12> kPrivate{"local",    "localhost", "localdomain", "internal",
+                                                             "intranet", "private",   "corp",        "home",
+                                                             "lan",      "test",      "invalid",     "home.arpa"};
+  if (host.ends_with('.')) host.remove_suffix(1);
+  const auto dot = host.rfind('.');
+  if (dot == host.npos || dot == 0) return false;
+  const auto last = host.substr(dot + 1);
+  if (last.empty() || (last.front() >= '0' && last.front() <= '9')) return false;
+  return std::ranges::none_of(kPrivate, [&](std::string_view name) {
+    return host.ends_with(name) && host.size() > name.size() && host[host.size() - name.size() - 1] == '.';
+  });
+}
+
+Result<HostPolicy> HostPolicy::make(const Url& configured, const std::vector<std::string>& allow,
+                                    bool is_through_proxy) {
   HostPolicy policy;
   policy.configured_ = configured;
   policy.allows_public_ = allow.empty();
-  if (allow.size() > kEntriesMax)
-    return fail(Code::bad_config, Origin::client, "PROXY_REGISTRY_ALLOW has more than 256 entries");
+  policy.is_through_proxy_ = is_through_proxy;
+  if (allow.size() > config::kAllowedHostsMax) {
+    return fail(Code::bad_config, Origin::client,
+                "PROXY_REGISTRY_ALLOW has more than " + std::to_string(config::kAllowedHostsMax) + " entries");
+  }
   for (const auto& entry : allow) {
     if (auto added = policy.add(entry); !added) return std::unexpected(added.error());
   }
@@ -199,6 +219,10 @@ Result<void> HostPolicy::check_name(const Url& url, Pointer pointer) const {
                                                                      : "it is not a public address and not listed");
   }
   if (pointer == Pointer::configured_registry) return {};
+  if (is_through_proxy_ && !looks_public(url.host))
+    return refused(url,
+                   "its name is not a public one, it is not listed, and behind PROXY_REGISTRY_PROXY its address is "
+                   "not known");
   // Names that are not listed may still resolve into a listed block.
   if (!blocks_.empty()) return {};
   if (is_localhost(url.host)) return refused(url, "it is this machine and not listed");

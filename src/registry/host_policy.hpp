@@ -24,14 +24,17 @@ enum class Pointer {
 /// The configured registry and listed hosts: always, whatever their address. Without a list, or with "*" in it: any
 /// public address too. With a list: what a request names has to be on it. Redirects and token realms may go to any
 /// public address, those of the configured registry to private and loopback addresses as well (not to link-local ones).
+/// Through an HTTP proxy it is the proxy that resolves names, and no address can be judged: names that are not listed
+/// then have to look public as well.
+///
+/// Bound:   config::kAllowedHostsMax entries.
 /// Threads: any; immutable.
 class HostPolicy {
  public:
-  static constexpr std::size_t kEntriesMax = 256;
-
   /// `allow`: "host", "host:port", "*.example.org", "*.example.org:5000", an address, a CIDR block, or "*".
   /// Errors: bad_config.
-  [[nodiscard]] static Result<HostPolicy> make(const Url& configured, const std::vector<std::string>& allow);
+  [[nodiscard]] static Result<HostPolicy> make(const Url& configured, const std::vector<std::string>& allow,
+                                               bool is_through_proxy = false);
 
   [[nodiscard]] bool is_configured(const Url& url) const;
   /// Errors: not_allowed.
@@ -57,7 +60,12 @@ class HostPolicy {
   std::vector<HostEntry> hosts_;
   std::vector<Block> blocks_;
   bool allows_public_ = true;
+  bool is_through_proxy_ = false;
 };
+
+/// A name that public DNS could have: two labels at least, the last one neither numeric nor kept for private use
+/// (RFC 6761, 6762, 8375, and ICANN's .internal).
+[[nodiscard]] bool looks_public(std::string_view host);
 
 enum class AddressKind { is_public, is_private, is_loopback, is_link_local, is_reserved };
 

@@ -11,6 +11,7 @@ namespace {
 using testing::HasSubstr;
 
 constexpr bool kStopping = true;
+constexpr std::chrono::steady_clock::time_point kNow{std::chrono::hours(1000)};
 
 std::string reason_of(const admin::Answer& answer) {
   return nlohmann::json::parse(answer.body)["reason"].get<std::string>();
@@ -30,22 +31,29 @@ TEST(Health, IsDownWithWhatTheBrokerSaidAsValidJson) {
 }
 
 TEST(Ready, ARegistryThatWasNeverAskedIsNoReasonAgainst) {
-  EXPECT_EQ(ready_answer({.is_healthy = true}, !kStopping).status, 200u);
+  EXPECT_EQ(ready_answer({.is_healthy = true}, !kStopping, kNow).status, 200u);
 }
 
 TEST(Ready, FollowsTheLastAnswerOfTheRegistry) {
   EXPECT_EQ(
-      ready_answer({.is_healthy = true, .registry_was_asked = true, .registry_answered = true}, !kStopping).status,
+      ready_answer({.is_healthy = true, .registry_asked_at = kNow, .registry_answered = true}, !kStopping, kNow).status,
       200u);
   const auto answer =
-      ready_answer({.is_healthy = true, .registry_was_asked = true, .registry_answered = false}, !kStopping);
+      ready_answer({.is_healthy = true, .registry_asked_at = kNow, .registry_answered = false}, !kStopping, kNow);
   EXPECT_EQ(answer.status, 503u);
   EXPECT_THAT(reason_of(answer), HasSubstr("registry"));
 }
 
+// One failure a week ago kept a bridge out of service until a device asked again.
+TEST(Ready, WhatTheRegistryDidAMinuteAgoSaysNothingAboutNow) {
+  const Health health{.is_healthy = true, .registry_asked_at = kNow, .registry_answered = false};
+  EXPECT_EQ(ready_answer(health, !kStopping, kNow + kRegistryAnswerAge - std::chrono::seconds(1)).status, 503u);
+  EXPECT_EQ(ready_answer(health, !kStopping, kNow + kRegistryAnswerAge).status, 200u);
+}
+
 TEST(Ready, IsDownWhileUnhealthyOrStopping) {
-  EXPECT_EQ(ready_answer({}, !kStopping).status, 503u);
-  EXPECT_THAT(reason_of(ready_answer({.is_healthy = true}, kStopping)), HasSubstr("shutting down"));
+  EXPECT_EQ(ready_answer({}, !kStopping, kNow).status, 503u);
+  EXPECT_THAT(reason_of(ready_answer({.is_healthy = true}, kStopping, kNow)), HasSubstr("shutting down"));
 }
 
 }  // namespace

@@ -58,6 +58,16 @@ TEST(Check, NeverShowsASecret) {
   EXPECT_THAT(outcome.out, HasSubstr("http://***@proxy:3128"));
 }
 
+// The registry's own rules are judged before anything starts, not with the first request.
+TEST(Check, RefusesMoreAllowedHostsThanThePolicyTakes) {
+  std::string hosts = "r0.example";
+  for (int i = 1; i < 300; ++i) hosts += ",r" + std::to_string(i) + ".example";
+  const auto outcome = run_program({"check"}, complete({{"PROXY_REGISTRY_ALLOW", hosts}}));
+  EXPECT_EQ(outcome.exit_code, 2);
+  EXPECT_THAT(outcome.err, HasSubstr("at most 256 entries"));
+  EXPECT_EQ(run_program({"check"}, complete({{"PROXY_REGISTRY_ALLOW", "10.0.0.0/8,*"}})).exit_code, 0);
+}
+
 TEST(Check, StrictMakesWarningsErrors) {
   const auto environment = complete({{"PROXY_SPOOL_SIZE", "1MiB"}});
   EXPECT_EQ(run_program({"check"}, environment).exit_code, 0);

@@ -43,12 +43,12 @@ TEST(SplitList, TrimsPartsAndKeepsEmptyOnes) {
 }
 
 TEST(IsHostPattern, TakesHostsWildcardsAddressesAndRanges) {
-  for (const char* good :
-       {"ghcr.io", "localhost:5000", "*.example.org", "10.0.0.0/8", "192.168.1.4", "fd00::/8", "::1", "[::1]:5000"}) {
+  for (const char* good : {"ghcr.io", "localhost:5000", "*.example.org", "10.0.0.0/8", "192.168.1.4", "fd00::/8", "::1",
+                           "[::1]:5000", "*"}) {
     EXPECT_TRUE(is_host_pattern(good)) << good;
   }
   for (const char* bad :
-       {"", "*", "http://x", "x:0", "x:99999", "10.0.0.0/33", "::/129", "host/8", "a b", "*.", "[::1", "a..b"}) {
+       {"", "**", "http://x", "x:0", "x:99999", "10.0.0.0/33", "::/129", "host/8", "a b", "*.", "[::1", "a..b"}) {
     EXPECT_FALSE(is_host_pattern(bad)) << bad;
   }
 }

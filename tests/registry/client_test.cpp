@@ -211,19 +211,19 @@ TEST(Client, LivenessFollowsTheConfiguredRegistryOnly) {
   Site site(registry);
   site.settings.attempts_max = 1;
   site.settings.allow = {"127.0.0.1"};
-  EXPECT_FALSE(site.client().liveness().was_asked);
+  EXPECT_FALSE(site.client().liveness().asked_at);
   other.inject("/v2/", {.kind = FaultKind::close});
   EXPECT_FALSE(site.resolve("http://" + other.host() + "/acme/add:v1"));
-  EXPECT_FALSE(site.client().liveness().was_asked);
+  EXPECT_FALSE(site.client().liveness().asked_at);
   EXPECT_FALSE(site.resolve("acme/missing"));
-  EXPECT_TRUE(site.client().liveness().was_asked);
-  EXPECT_TRUE(site.client().liveness().has_answered_last);
+  EXPECT_TRUE(site.client().liveness().asked_at);
+  EXPECT_TRUE(site.client().liveness().has_answered);
   registry.inject("/v2/", {.kind = FaultKind::close});
   EXPECT_FALSE(site.resolve("acme/add:v1"));
-  EXPECT_FALSE(site.client().liveness().has_answered_last);
+  EXPECT_FALSE(site.client().liveness().has_answered);
   registry.clear_faults();
   EXPECT_TRUE(site.resolve("acme/add:v1"));
-  EXPECT_TRUE(site.client().liveness().has_answered_last);
+  EXPECT_TRUE(site.client().liveness().has_answered);
 }
 
 TEST(Client, SettingsThatMakeNoSenseFailEveryCall) {

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "config/settings.hpp"
+
 namespace propeller::registry {
 namespace {
 
@@ -112,7 +114,34 @@ TEST(HostPolicy, RefusesEntriesThatMakeNoSense) {
     ASSERT_FALSE(made) << entry;
     EXPECT_EQ(made.error().code, Code::bad_config);
   }
-  EXPECT_FALSE(HostPolicy::make(url("https://x.org"), std::vector<std::string>(HostPolicy::kEntriesMax + 1, "a.org")));
+  EXPECT_FALSE(HostPolicy::make(url("https://x.org"), std::vector<std::string>(config::kAllowedHostsMax + 1, "a.org")));
+}
+
+// Behind a proxy no address is seen: a device could name whatever the proxy resolves, the site's own hosts too.
+TEST(HostPolicy, ThroughAProxyOnlyNamesThatLookPublicOrAreListedMayBeAsked) {
+  const auto through = HostPolicy::make(url("https://registry.corp.example"), {}, true).value();
+  for (const char* host : {"ghcr.io", "registry.example.org", "a.b.c.dev", "registry.corp.example"})
+    EXPECT_TRUE(through.check_name(url(std::string("https://") + host), Pointer::request)) << host;
+  for (const char* host : {"registry", "vault.internal", "nas.local", "db.lan", "x.home.arpa", "127.1", "10.0.0.1",
+                           "localhost", "metadata.localdomain", "a.corp."}) {
+    const auto checked = through.check_name(url(std::string("https://") + host), Pointer::request);
+    ASSERT_FALSE(checked) << host;
+    EXPECT_EQ(checked.error().code, Code::not_allowed);
+  }
+  EXPECT_FALSE(through.check_name(url("https://registry"), Pointer::other_registry)) << "a redirect";
+  EXPECT_TRUE(through.check_name(url("https://blobs"), Pointer::configured_registry));
+  EXPECT_TRUE(policy().check_name(url("https://registry"), Pointer::request)) << "its address is judged";
+  EXPECT_TRUE(HostPolicy::make(url("https://r.example"), {"registry"}, true)
+                  .value()
+                  .check_name(url("https://registry"), Pointer::request));
+}
+
+TEST(HostPolicy, MoreEntriesThanTheLimitAreABadConfiguration) {
+  const std::vector<std::string> most(config::kAllowedHostsMax, "ghcr.io");
+  EXPECT_TRUE(HostPolicy::make(url("https://r.example"), most));
+  auto more = most;
+  more.push_back("ghcr.io");
+  EXPECT_EQ(HostPolicy::make(url("https://r.example"), more).error().code, Code::bad_config);
 }
 
 }  // namespace
