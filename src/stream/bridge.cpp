@@ -25,8 +25,6 @@ struct Bridge::Parts {
                            [this] { return static_cast<double>(channel.size()); });
     metrics.gauge_function("propeller_bridge_connected", "1 when connected to the broker and subscribed.",
                            [this] { return mqtt.health().is_ready ? 1.0 : 0.0; });
-    metrics.gauge_function("propeller_bridge_registry_retries", "Registry requests sent again because of a fault.",
-                           [this] { return static_cast<double>(http.registry_retries()); });
   }
 
   std::chrono::milliseconds shutdown_timeout;
@@ -54,10 +52,11 @@ void Bridge::stop() {
 
 Bridge::Health Bridge::health() const {
   const auto mqtt = parts_->mqtt.health();
+  const auto registry = parts_->http.registry_liveness();
   return {.is_healthy = mqtt.is_ready,
           .broker_error = mqtt.broker_error,
-          .registry_was_asked = parts_->http.registry_was_asked(),
-          .registry_answered = parts_->http.registry_answered(),
+          .registry_asked_at = registry.asked_at,
+          .registry_answered = registry.has_answered,
           .sending = mqtt.counts.sending,
           .waiting = mqtt.counts.waiting};
 }

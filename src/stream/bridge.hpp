@@ -1,7 +1,9 @@
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "config/settings.hpp"
@@ -31,7 +33,7 @@ class Bridge {
   struct Health {
     bool is_healthy = false;   ///< connected to the broker and subscribed
     std::string broker_error;  ///< why not
-    bool registry_was_asked = false;
+    std::optional<std::chrono::steady_clock::time_point> registry_asked_at;
     bool registry_answered = false;  ///< the last time it was asked
     std::uint64_t sending = 0, waiting = 0;
   };

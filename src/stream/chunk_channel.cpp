@@ -15,11 +15,29 @@ void ChunkChannel::set_wakers(std::function<void()> consumer, std::function<void
   wake_producer_ = std::move(producer);
 }
 
-LaneId ChunkChannel::open_lane() {
+LaneId ChunkChannel::open_lane(std::string transfer) {
   const std::lock_guard lock(mutex_);
   const LaneId id = next_lane_++;
   lanes_[id].served_bytes = served_floor_;
+  lanes_[id].transfer = std::move(transfer);
   return id;
+}
+
+std::string ChunkChannel::transfer_of(LaneId lane) const {
+  const std::lock_guard lock(mutex_);
+  const auto found = lanes_.find(lane);
+  return found == lanes_.end() ? std::string() : found->second.transfer;
+}
+
+void ChunkChannel::set_retries(LaneId lane, std::uint32_t retries) {
+  const std::lock_guard lock(mutex_);
+  if (const auto found = lanes_.find(lane); found != lanes_.end()) found->second.retries = retries;
+}
+
+std::uint32_t ChunkChannel::retries(LaneId lane) const {
+  const std::lock_guard lock(mutex_);
+  const auto found = lanes_.find(lane);
+  return found == lanes_.end() ? 0 : found->second.retries;
 }
 
 void ChunkChannel::set_class(LaneId lane, Class value) {
@@ -112,7 +130,7 @@ std::vector<std::pair<LaneId, Error>> ChunkChannel::take_failures() {
 ChunkChannel::NextOrder ChunkChannel::next_order(LaneId lane) {
   const std::lock_guard lock(mutex_);
   const auto found = lanes_.find(lane);
-  if (found == lanes_.end()) return {.is_closed = true, .order = std::nullopt};
+  if (found == lanes_.end() || found->second.has_failed) return {.is_closed = true, .order = std::nullopt};
   auto& from = found->second;
   if (from.orders.empty()) return {};
   const Order order{from.orders.front(), from.epoch};
@@ -162,8 +180,9 @@ void ChunkChannel::fail(LaneId lane, Error error) {
     const std::lock_guard lock(mutex_);
     const auto found = lanes_.find(lane);
     if (found == lanes_.end()) return;
+    if (found->second.has_failed) return;
     drop_chunks(found->second);
-    lanes_.erase(found);
+    found->second.has_failed = true;
     failures_.emplace_back(lane, std::move(error));
   }
   wake_consumer_();

@@ -9,6 +9,7 @@
 #include <mutex>
 #include <optional>
 #include <span>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -53,7 +54,8 @@ class ChunkChannel {
   void set_wakers(std::function<void()> consumer, std::function<void()> producer);
 
   // The consumer's side.
-  [[nodiscard]] LaneId open_lane();
+  /// `transfer`: the id that log lines of the lane carry.
+  [[nodiscard]] LaneId open_lane(std::string transfer = {});
   void set_class(LaneId lane, Class value);
   void order(LaneId lane, std::uint64_t index);
   /// Ordered and not popped yet.
@@ -62,7 +64,10 @@ class ChunkChannel {
   /// Forgets orders and chunks of the lane, also those in the producer's hands; it can be ordered from anew.
   void reset_lane(LaneId lane);
   void close_lane(LaneId lane);
+  /// A failed lane stays until it is closed, for retries().
   [[nodiscard]] std::vector<std::pair<LaneId, Error>> take_failures();
+  /// Of the registry, on the way to the lane's image.
+  [[nodiscard]] std::uint32_t retries(LaneId lane) const;
 
   // The producer's side.
   struct Order {
@@ -82,6 +87,8 @@ class ChunkChannel {
   /// Into the place that was reserved. Dropped when the order has become stale meanwhile.
   void push(Order order, Chunk chunk);
   void fail(LaneId lane, Error error);
+  [[nodiscard]] std::string transfer_of(LaneId lane) const;
+  void set_retries(LaneId lane, std::uint32_t retries);
 
   /// No room for a bulk chunk now.
   [[nodiscard]] bool is_full() const;
@@ -97,6 +104,9 @@ class ChunkChannel {
     std::size_t in_hand = 0;   ///< orders taken by the producer, not pushed yet
     std::size_t reserved = 0;  ///< of those, with a place
     std::uint64_t served_bytes = 0;
+    std::string transfer;
+    std::uint32_t retries = 0;
+    bool has_failed = false;
   };
   using Lanes = std::map<LaneId, Lane>;
 

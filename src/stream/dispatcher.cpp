@@ -37,7 +37,7 @@ Dispatcher::Dispatcher(Options options, ChunkChannel& channel, Outlets outlets, 
 
 void Dispatcher::begin_fetch(Transfer& transfer) {
   transfer.stage = Stage::fetching;
-  transfer.lane = channel_.open_lane();
+  transfer.lane = channel_.open_lane(transfer.id);
   by_lane_[transfer.lane] = &transfer;
   outlets_.fetch(transfer.lane, transfer.reference, transfer.direct ? transfer.chunk_size : 0);
 }
@@ -263,6 +263,7 @@ void Dispatcher::lane_failed(LaneId lane, const Error& why) {
   transfer->plan.give_back(std::vector(transfer->ordered.begin(), transfer->ordered.end()));
   transfer->ordered.clear();
   by_lane_.erase(transfer->lane);
+  channel_.close_lane(transfer->lane);
   outlets_.forget(transfer->lane);
   if (auto pinned = registry::parse_reference(transfer->image.pinned, options_.default_registry))
     transfer->reference = *pinned;

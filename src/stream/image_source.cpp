@@ -34,6 +34,10 @@ std::unexpected<Error> no_module(const registry::Layer& layer) {
               fmt::format("layer {} ({}) is neither WASM nor an archive", layer.digest.short_hex(), layer.media_type));
 }
 
+std::unexpected<Error> nobody_waits() {
+  return fail(Code::cancelled, base::Origin::internal, "nobody waits for the image any more");
+}
+
 }  // namespace
 
 ImageSource::ImageSource(async::asio::any_io_executor executor, registry::Client& client, store::Spool& spool,
@@ -46,12 +50,13 @@ ImageSource::ImageSource(async::asio::any_io_executor executor, registry::Client
       settings_(std::move(settings)),
       must_pause_(std::move(must_pause)),
       probe_(probe),
+      places_(settings_.chunk_size_bytes),
       room_(executor),
       released_(executor),
       group_(executor) {}
 
-async::awaitable<Result<ImageSource::Opened>> ImageSource::open(registry::Reference reference) {
-  auto resolved = co_await resolve_once(reference);
+async::awaitable<Result<ImageSource::Opened>> ImageSource::open(registry::Reference reference, Journey& journey) {
+  auto resolved = co_await resolve_once(reference, journey);
   if (!resolved) co_return std::unexpected(resolved.error());
   Error last{Code::no_module, base::Origin::upstream, "the image has no layer with a WASM module"};
   for (const auto& layer : resolved->candidates) {
@@ -62,7 +67,7 @@ async::awaitable<Result<ImageSource::Opened>> ImageSource::open(registry::Refere
                           settings_.image_size_max_bytes)};
       continue;
     }
-    auto image = join_or_begin({reference, layer, resolved->configuration});
+    auto image = join_or_begin({reference, layer, resolved->configuration, journey.transfer});
     while (image->phase == Image::Phase::opening) co_await image->changed.wait();
     const bool is_anothers_choice =
         image->decided_by && (!resolved->configuration || *image->decided_by != resolved->configuration->digest);
@@ -71,19 +76,23 @@ async::awaitable<Result<ImageSource::Opened>> ImageSource::open(registry::Refere
                      "the layer has several modules and is being delivered for another image; name one with #path");
     }
     if (image->phase != Image::Phase::failed) {
-      co_return Opened{std::move(image), resolved->manifest, reference.pinned(resolved->manifest)};
+      co_return Opened{std::move(image), resolved->manifest, reference.pinned(resolved->manifest),
+                       resolved->is_fallback};
     }
+    journey.retries += image->retries;
     last = image->error;
     if (last.code != Code::no_module) break;
   }
   co_return std::unexpected(last);
 }
 
-async::awaitable<Result<registry::ResolvedImage>> ImageSource::resolve_once(registry::Reference reference) {
+async::awaitable<Result<registry::ResolvedImage>> ImageSource::resolve_once(registry::Reference reference,
+                                                                            Journey& journey) {
   const std::string key = reference.to_string();
   if (const auto found = resolutions_.find(key); found != resolutions_.end()) {
     const auto resolution = found->second;
     while (!resolution->is_done) co_await resolution->done.wait();
+    journey.retries += resolution->retries;
     co_return resolution->result;
   }
   const auto resolution = std::make_shared<Resolution>(executor_);
@@ -101,9 +110,20 @@ async::awaitable<Result<registry::ResolvedImage>> ImageSource::resolve_once(regi
       resolution.done.notify_all();
     }
   } settle{*this, key, *resolution};
-  resolution->result = co_await client_.resolve(reference);
+  resolution->result = co_await client_.resolve(reference, on_retry(journey.transfer, resolution->retries));
   resolution->is_done = true;
+  journey.retries += resolution->retries;
   co_return resolution->result;
+}
+
+registry::OnRetry ImageSource::on_retry(std::string transfer, std::uint32_t& count) {
+  return [this, transfer = std::move(transfer), &count](const registry::Retry& retry) {
+    ++count;
+    probe_.registry_retries.add();
+    observe::log_warn("asking the registry again",
+                      {observe::kv("transfer", transfer), observe::kv("reason", base::describe(retry.why)),
+                       observe::kv("attempt", retry.attempt), observe::kv("pause_ms", retry.pause.count())});
+  };
 }
 
 ImageLease ImageSource::join_or_begin(const Origin& origin) {
@@ -146,12 +166,18 @@ async::awaitable<Result<void>> ImageSource::fill(std::shared_ptr<Image> image, O
     probe_.spool_hits.add();
     co_return Result<void>{};
   }
-  while (downloads_ >= kDownloadsMax) co_await released_.wait();
   struct Place {
-    std::uint32_t& count;
-    ~Place() { --count; }
-  } place{++downloads_};
-  co_return co_await download(image, origin);
+    DownloadPlaces& places;
+    DownloadPlaces::Ticket ticket;
+    ~Place() { places.leave(ticket); }
+  } place{places_, places_.enter(origin.layer.size, std::chrono::steady_clock::now())};
+  while (!places_.try_begin(place.ticket, std::chrono::steady_clock::now())) {
+    co_await released_.wait();
+    if (image->users == 0) co_return nobody_waits();
+  }
+  // There may be another free place, which those behind this one may take now.
+  released_.notify_all();
+  co_return co_await download(image, origin, place.ticket);
 }
 
 async::awaitable<Result<bool>> ImageSource::fill_from_spool(std::shared_ptr<Image> image, Origin origin) {
@@ -177,11 +203,13 @@ async::awaitable<Result<bool>> ImageSource::fill_from_spool(std::shared_ptr<Imag
   co_return true;
 }
 
-async::awaitable<Result<void>> ImageSource::download(std::shared_ptr<Image> image, Origin origin) {
+async::awaitable<Result<void>> ImageSource::download(std::shared_ptr<Image> image, Origin origin,
+                                                     DownloadPlaces::Ticket place) {
   auto reserved = co_await reserve(origin.layer.size);
   if (!reserved) co_return std::unexpected(reserved.error());
   const auto file = *reserved;
-  auto blob = co_await client_.open_blob(origin.reference, origin.layer.digest, origin.layer.size);
+  auto blob = co_await client_.open_blob(origin.reference, origin.layer.digest, origin.layer.size,
+                                         on_retry(origin.transfer, image->retries));
   if (!blob) co_return std::unexpected(blob.error());
   probe_.downloads.add();
 
@@ -202,9 +230,8 @@ async::awaitable<Result<void>> ImageSource::download(std::shared_ptr<Image> imag
     }
     if (is_end) break;
     image->changed.notify_all();
-    co_await wait_for_room(image);
-    if (image->users == 0)
-      co_return fail(Code::cancelled, base::Origin::internal, "nobody waits for the image any more");
+    co_await wait_for_room(image, origin, place);
+    if (image->users == 0) co_return nobody_waits();
   }
   if (auto committed = spool_.commit(file, origin.layer.digest); !committed)
     co_return std::unexpected(committed.error());
@@ -214,14 +241,20 @@ async::awaitable<Result<void>> ImageSource::download(std::shared_ptr<Image> imag
 }
 
 // The bytes wait in the registry's TCP window: what is not read is not sent.
-async::awaitable<void> ImageSource::wait_for_room(std::shared_ptr<Image> image) {
+async::awaitable<void> ImageSource::wait_for_room(std::shared_ptr<Image> image, const Origin& origin,
+                                                  DownloadPlaces::Ticket place) {
   const auto is_ahead = [](const Image& each) {
     return each.phase == Image::Phase::streaming && each.chunk_size > 0 &&
            each.file->written() >= each.taken_bytes + each.chunk_size;
   };
   if (!is_ahead(*image) || !must_pause_()) co_return;
   probe_.downloads_paused.add();
+  observe::log_debug("the download waits for the broker",
+                     {observe::kv("transfer", origin.transfer), observe::kv("downloaded", image->file->written())});
+  places_.pause(place);
+  released_.notify_all();
   while (image->users > 0 && is_ahead(*image) && must_pause_()) co_await room_.wait();
+  places_.resume(place);
 }
 
 async::awaitable<Result<void>> ImageSource::extract(std::shared_ptr<Image> image, std::shared_ptr<SpoolFile> archive,
@@ -236,7 +269,7 @@ async::awaitable<Result<void>> ImageSource::extract(std::shared_ptr<Image> image
   registry::ExtractOptions options{.path = origin.reference.path, .size_max_bytes = room};
   auto digest = co_await unpack(archive, file, options);
   if (!digest && digest.error().code == Code::ambiguous_module && options.path.empty() && origin.configuration) {
-    options.entry_point = co_await entry_point(origin);
+    options.entry_point = co_await entry_point(image, origin);
     if (!options.entry_point.empty()) digest = co_await unpack(archive, file, options);
   }
   if (!digest && digest.error().code == Code::too_large && room < settings_.image_size_max_bytes) {
@@ -271,9 +304,10 @@ async::awaitable<Result<Digest>> ImageSource::unpack(std::shared_ptr<SpoolFile> 
   });
 }
 
-async::awaitable<std::string> ImageSource::entry_point(Origin origin) {
+async::awaitable<std::string> ImageSource::entry_point(std::shared_ptr<Image> image, Origin origin) {
   if (origin.configuration->size > registry::kConfigurationBytesMax) co_return std::string();
-  auto blob = co_await client_.open_blob(origin.reference, origin.configuration->digest, origin.configuration->size);
+  auto blob = co_await client_.open_blob(origin.reference, origin.configuration->digest, origin.configuration->size,
+                                         on_retry(origin.transfer, image->retries));
   std::string text;
   while (blob) {
     const auto bytes = co_await (*blob)->read(kReadBytes);
@@ -304,29 +338,38 @@ async::awaitable<Result<std::shared_ptr<SpoolFile>>> ImageSource::reserve(std::u
   }
 }
 
-async::awaitable<Result<ImageSource::ChunkHashes>> ImageSource::chunk_hashes(std::shared_ptr<SpoolFile> file,
-                                                                             Digest digest, std::uint64_t chunk_size) {
+async::awaitable<ImageSource::ChunkHashes> ImageSource::chunk_hashes(std::shared_ptr<SpoolFile> file, Digest digest,
+                                                                     std::uint64_t chunk_size) {
   const std::pair key{digest, chunk_size};
-  const auto known = std::ranges::find(hash_sets_, key, &HashSet::key);
-  if (known != hash_sets_.end()) co_return known->hashes;
+  std::erase_if(hash_sets_, [](const HashSet& each) { return each.hashes.expired(); });
+  std::size_t held = (file->written() + chunk_size - 1) / chunk_size;
+  for (const auto& each : hash_sets_) {
+    const auto hashes = each.hashes.lock();
+    if (hashes && each.key == key) co_return hashes;
+    if (hashes) held += hashes->size();
+  }
+  if (held > kHashesMax || hashing_ >= kHashingMax) co_return nullptr;
+  struct Hashing {
+    std::uint32_t& count;
+    ~Hashing() { --count; }
+  } hashing{++hashing_};
   auto hashes = co_await async::offload(pool_, [file, chunk_size]() -> Result<ChunkHashes> {
     const auto size = file->written();
-    auto list = std::make_shared<std::vector<std::string>>();
+    auto list = std::make_shared<std::vector<Digest>>();
+    list->reserve((size + chunk_size - 1) / chunk_size);
     std::vector<std::byte> buffer(static_cast<std::size_t>(std::min(size, chunk_size)));
     base::Sha256 hash;
     for (std::uint64_t at = 0; at < size; at += chunk_size) {
       const auto piece = std::span(buffer).first(static_cast<std::size_t>(std::min(chunk_size, size - at)));
       if (auto read = file->read(at, piece); !read) return std::unexpected(read.error());
       hash.update(piece);
-      list->push_back(hash.finish().hex());
+      list->push_back(hash.finish());
     }
     return ChunkHashes(std::move(list));
   });
-  if (hashes) {
-    if (hash_sets_.size() >= kHashSetsMax) hash_sets_.pop_front();
-    hash_sets_.push_back({key, *hashes});
-  }
-  co_return hashes;
+  if (!hashes) co_return nullptr;
+  hash_sets_.push_back({key, *hashes});
+  co_return *hashes;
 }
 
 void ImageSource::use(Image& image, Image::Phase phase, const Digest& digest, std::shared_ptr<SpoolFile> file,

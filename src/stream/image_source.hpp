@@ -2,7 +2,6 @@
 
 #include <boost/asio/thread_pool.hpp>
 #include <cstdint>
-#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
@@ -17,6 +16,7 @@
 #include "registry/client.hpp"
 #include "registry/module.hpp"
 #include "store/spool.hpp"
+#include "stream/download_places.hpp"
 #include "stream/probe.hpp"
 
 namespace propeller::stream {
@@ -37,6 +37,7 @@ struct Image {
   std::uint64_t taken_bytes = 0;     ///< how far the furthest lane has read
   std::uint64_t chunk_size = 0;      ///< of that lane; 0 while none reads
   std::uint32_t users = 0;
+  std::uint32_t retries = 0;  ///< of the registry, while it was downloaded
   async::Event changed;
 };
 
@@ -60,16 +61,21 @@ class ImageLease {
   std::shared_ptr<Image> image_;
 };
 
+/// One lane's way to its image: for log lines, which carry the transfer's id, and for the summary.
+struct Journey {
+  std::string transfer;
+  std::uint32_t retries = 0;  ///< of the registry, until the manifest was there
+};
+
 /// Turns references into images in the spool: resolves, downloads, takes modules out of archives.
 ///
 /// Order:    requests for one reference share one resolution, those for one layer share one download.
 /// Pressure: `must_pause` says that the channel is full; a download that is a chunk ahead of its lanes then stops
-/// reading. Bound:    kDownloadsMax at once; bytes by the spool. Threads:  one core; extraction and hashing on the
-/// blocking pool.
+///           reading.
+/// Bound:    downloads at once by DownloadPlaces; bytes by the spool; chunk hashes by kHashesMax.
+/// Threads:  one core; extraction and hashing on the blocking pool.
 class ImageSource {
  public:
-  static constexpr std::uint32_t kDownloadsMax = 8;
-
   ImageSource(async::asio::any_io_executor executor, registry::Client& client, store::Spool& spool,
               async::asio::thread_pool& pool, config::Stream settings, std::function<bool()> must_pause, Probe& probe);
 
@@ -77,15 +83,18 @@ class ImageSource {
     ImageLease image;
     Digest manifest;
     registry::Reference pinned;
+    bool is_fallback = false;  ///< the tag does not exist, this is `latest`
   };
-  /// Returns when the image is streaming or complete.
-  async::awaitable<Result<Opened>> open(registry::Reference reference);
+  /// Returns when the image is streaming or complete. Lifetime: `journey` outlives the call.
+  async::awaitable<Result<Opened>> open(registry::Reference reference, Journey& journey);
 
-  using ChunkHashes = std::shared_ptr<const std::vector<std::string>>;
-  /// Hex SHA-256 of every chunk of a complete image; the last kHashSetsMax answers are kept.
-  async::awaitable<Result<ChunkHashes>> chunk_hashes(std::shared_ptr<store::SpoolFile> file, Digest digest,
-                                                     std::uint64_t chunk_size);
-  static constexpr std::size_t kHashSetsMax = 8;
+  using ChunkHashes = std::shared_ptr<const std::vector<Digest>>;
+  /// SHA-256 of every chunk of a complete image; null, since nobody needs them, when the answers in use hold
+  /// kHashesMax, or kHashingMax images are being hashed.
+  async::awaitable<ChunkHashes> chunk_hashes(std::shared_ptr<store::SpoolFile> file, Digest digest,
+                                             std::uint64_t chunk_size);
+  static constexpr std::size_t kHashesMax = 64 * 1024;  ///< 2 MiB
+  static constexpr std::uint32_t kHashingMax = 4;
 
   /// Looks at `must_pause` again.
   void resume() { room_.notify_all(); }
@@ -96,6 +105,7 @@ class ImageSource {
   struct Resolution {
     explicit Resolution(const async::asio::any_io_executor& executor) : done(executor) {}
     Result<registry::ResolvedImage> result = registry::ResolvedImage{};
+    std::uint32_t retries = 0;
     bool is_done = false;
     async::Event done;
   };
@@ -105,22 +115,25 @@ class ImageSource {
     registry::Reference reference;
     registry::Layer layer;
     std::optional<registry::Layer> configuration;
+    std::string transfer;  ///< that asked first
   };
 
-  async::awaitable<Result<registry::ResolvedImage>> resolve_once(registry::Reference reference);
+  async::awaitable<Result<registry::ResolvedImage>> resolve_once(registry::Reference reference, Journey& journey);
+  registry::OnRetry on_retry(std::string transfer, std::uint32_t& count);
   ImageLease join_or_begin(const Origin& origin);
   async::awaitable<void> run(std::shared_ptr<Image> image, Origin origin);
   async::awaitable<Result<void>> fill(std::shared_ptr<Image> image, Origin origin);
   async::awaitable<Result<bool>> fill_from_spool(std::shared_ptr<Image> image, Origin origin);
-  async::awaitable<Result<void>> download(std::shared_ptr<Image> image, Origin origin);
+  async::awaitable<Result<void>> download(std::shared_ptr<Image> image, Origin origin, DownloadPlaces::Ticket place);
   async::awaitable<Result<void>> extract(std::shared_ptr<Image> image, std::shared_ptr<store::SpoolFile> archive,
                                          Origin origin);
   async::awaitable<Result<Digest>> unpack(std::shared_ptr<store::SpoolFile> archive,
                                           std::shared_ptr<store::SpoolFile> module, registry::ExtractOptions options);
-  async::awaitable<std::string> entry_point(Origin origin);
+  async::awaitable<std::string> entry_point(std::shared_ptr<Image> image, Origin origin);
   async::awaitable<std::shared_ptr<store::SpoolFile>> find_verified(Digest digest);
   async::awaitable<Result<std::shared_ptr<store::SpoolFile>>> reserve(std::uint64_t size);
-  async::awaitable<void> wait_for_room(std::shared_ptr<Image> image);
+  async::awaitable<void> wait_for_room(std::shared_ptr<Image> image, const Origin& origin,
+                                       DownloadPlaces::Ticket place);
   void use(Image& image, Image::Phase phase, const Digest& digest, std::shared_ptr<store::SpoolFile> file,
            std::uint64_t size);
 
@@ -136,12 +149,13 @@ class ImageSource {
   std::map<Key, std::shared_ptr<Image>> images_;
   struct HashSet {
     std::pair<Digest, std::uint64_t> key;
-    ChunkHashes hashes;
+    std::weak_ptr<const std::vector<Digest>> hashes;
   };
-  std::deque<HashSet> hash_sets_;
-  std::uint32_t downloads_ = 0;
+  std::vector<HashSet> hash_sets_;  ///< those in use
+  std::uint32_t hashing_ = 0;
+  DownloadPlaces places_;
   async::Event room_;      ///< in the channel
-  async::Event released_;  ///< a download ended: its place and perhaps room in the spool
+  async::Event released_;  ///< a download ended, began or pauses: somebody else may begin
   async::TaskGroup group_;
 };
 

@@ -31,6 +31,8 @@ Probe::Probe(observe::Metrics& metrics)
       spool_hits(metrics.counter("propeller_bridge_spool_hits_total", "Images that were in the spool already.")),
       downloads_paused(
           metrics.counter("propeller_bridge_downloads_paused_total", "Times a full channel paused a download.")),
+      registry_retries(metrics.counter("propeller_bridge_registry_retries_total",
+                                       "Registry requests sent again because of a fault.")),
       broker_disconnects(
           metrics.counter("propeller_bridge_broker_disconnects_total", "Broken or refused broker connections.")),
       transfers_active(metrics.gauge("propeller_bridge_transfers_active", "Transfers being sent.")),

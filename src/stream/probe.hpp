@@ -20,6 +20,7 @@ struct Probe {
   observe::Counter& downloaded_bytes;
   observe::Counter& spool_hits;        ///< images that were at hand
   observe::Counter& downloads_paused;  ///< times a full channel paused a download
+  observe::Counter& registry_retries;
   observe::Counter& broker_disconnects;
   observe::Gauge& transfers_active;
   observe::Gauge& transfers_waiting;

@@ -173,7 +173,9 @@ void Dispatcher::announce(const Transfer& transfer) {
                                 .encoding = direct.encoding,
                                 .chunk_sha256 = {}};
   const auto& hashes = transfer.image.chunk_hashes;
-  if (hashes && hashes->size() <= mqtt::kChunkHashesMax && direct.manifest_losses == 0) manifest.chunk_sha256 = *hashes;
+  if (hashes && hashes->size() <= mqtt::kChunkHashesMax && direct.manifest_losses == 0) {
+    for (const auto& each : *hashes) manifest.chunk_sha256.push_back(each.hex());
+  }
   mqtt::Outgoing message{.topic = direct.topic_base + "/manifest",
                          .payload = mqtt::encode_manifest(manifest),
                          .qos = std::max(1, chunk_qos(transfer.channel)),

@@ -5,6 +5,7 @@
 #include <boost/asio/use_future.hpp>
 
 #include "base/assert.hpp"
+#include "observe/log.hpp"
 
 namespace propeller::stream {
 
@@ -49,6 +50,7 @@ void StreamHttp::stop() {
 void StreamHttp::fetch(LaneId id, registry::Reference reference, std::uint64_t hash_chunk_size) {
   async::asio::post(core_.executor(), [this, id, reference = std::move(reference), hash_chunk_size]() mutable {
     const auto lane = std::make_shared<Lane>(core_.executor());
+    lane->journey.transfer = channel_.transfer_of(id);
     lanes_.emplace(id, lane);
     lanes_group_->spawn(serve(id, lane, std::move(reference), hash_chunk_size));
   });
@@ -85,10 +87,13 @@ void StreamHttp::wake() {
 }
 
 void StreamHttp::note_liveness() {
-  const auto liveness = client_->liveness();
-  was_asked_ = liveness.was_asked;
-  answered_ = liveness.has_answered_last;
-  retries_ = client_->retries();
+  const std::lock_guard lock(liveness_mutex_);
+  liveness_ = client_->liveness();
+}
+
+registry::Liveness StreamHttp::registry_liveness() const {
+  const std::lock_guard lock(liveness_mutex_);
+  return liveness_;
 }
 
 async::awaitable<void> StreamHttp::serve(LaneId id, std::shared_ptr<Lane> lane, registry::Reference reference,
@@ -103,11 +108,16 @@ async::awaitable<void> StreamHttp::serve(LaneId id, std::shared_ptr<Lane> lane, 
     }
   } settle{*this, id, *lane};
 
-  auto opened = co_await source_->open(std::move(reference));
+  auto opened = co_await source_->open(std::move(reference), lane->journey);
   note_liveness();
   if (!opened) {
+    channel_.set_retries(id, lane->journey.retries);
     channel_.fail(id, opened.error());
     co_return;
+  }
+  if (opened->is_fallback) {
+    observe::log_warn("the tag does not exist, taking latest", {observe::kv("transfer", lane->journey.transfer),
+                                                                observe::kv("manifest", opened->manifest.short_hex())});
   }
   Image& image = *opened->image;
   lane->image = &image;
@@ -116,15 +126,23 @@ async::awaitable<void> StreamHttp::serve(LaneId id, std::shared_ptr<Lane> lane, 
                  .pinned = opened->pinned.to_string(),
                  .size = image.size,
                  .is_at_hand = image.phase == Image::Phase::complete,
+                 .is_fallback = opened->is_fallback,
                  .chunk_hashes = nullptr};
   if (hash_chunk_size > 0 && info.is_at_hand && image.size / hash_chunk_size < 4096) {
-    info.chunk_hashes = (co_await source_->chunk_hashes(image.file, image.digest, hash_chunk_size)).value_or(nullptr);
+    info.chunk_hashes = co_await source_->chunk_hashes(image.file, image.digest, hash_chunk_size);
   }
   on_image_(id, std::move(info));
   while (lane->chunk_size == 0 && !lane->is_forgotten) co_await lane->changed.wait();
   if (lane->is_forgotten) co_return;
-  if (auto filled = co_await fill_orders(id, lane); !filled) channel_.fail(id, filled.error());
+  if (auto filled = co_await fill_orders(id, lane); !filled) {
+    note_retries(id, *lane);
+    channel_.fail(id, filled.error());
+  }
   note_liveness();
+}
+
+void StreamHttp::note_retries(LaneId id, const Lane& lane) {
+  channel_.set_retries(id, lane.journey.retries + lane.image->retries);
 }
 
 async::awaitable<Result<void>> StreamHttp::fill_orders(LaneId id, std::shared_ptr<Lane> lane) {
@@ -168,6 +186,7 @@ async::awaitable<Result<void>> StreamHttp::fill_order(LaneId id, ChunkChannel::O
   if (auto read = image.file->read(begin, {chunk.data.get(), chunk.size}); !read)
     co_return std::unexpected(read.error());
   image.taken_bytes = std::max(image.taken_bytes, end);
+  if (is_last) note_retries(id, *lane);
   channel_.push(order, std::move(chunk));
   co_return Result<void>{};
 }

@@ -28,6 +28,7 @@ struct ImageInfo {
   std::string pinned;  ///< the reference, named by the manifest's digest
   std::uint64_t size = 0;
   bool is_at_hand = false;                ///< whole, in the spool
+  bool is_fallback = false;               ///< the tag does not exist, this is `latest`
   ImageSource::ChunkHashes chunk_hashes;  ///< when asked for and at hand; may be null
 };
 
@@ -65,9 +66,7 @@ class StreamHttp {
   /// Something changed in the channel.
   void wake();
 
-  [[nodiscard]] bool registry_was_asked() const { return was_asked_.load(std::memory_order_relaxed); }
-  [[nodiscard]] bool registry_answered() const { return answered_.load(std::memory_order_relaxed); }
-  [[nodiscard]] std::uint64_t registry_retries() const { return retries_.load(std::memory_order_relaxed); }
+  [[nodiscard]] registry::Liveness registry_liveness() const;
 
  private:
   struct Lane {
@@ -75,6 +74,7 @@ class StreamHttp {
     std::uint64_t chunk_size = 0;
     bool is_forgotten = false;
     Image* image = nullptr;  ///< while the lane is served
+    Journey journey;
     async::Event changed;
   };
 
@@ -83,6 +83,7 @@ class StreamHttp {
   async::awaitable<Result<void>> fill_orders(LaneId id, std::shared_ptr<Lane> lane);
   async::awaitable<Result<void>> fill_order(LaneId id, ChunkChannel::Order order, std::shared_ptr<Lane> lane);
   void note_liveness();
+  void note_retries(LaneId id, const Lane& lane);
 
   Options options_;
   ChunkChannel& channel_;
@@ -98,8 +99,8 @@ class StreamHttp {
   std::map<LaneId, std::shared_ptr<Lane>> lanes_;
   async::Event channel_changed_;
   std::atomic<bool> is_wake_pending_ = false;
-  std::atomic<bool> was_asked_ = false, answered_ = false;
-  std::atomic<std::uint64_t> retries_ = 0;
+  mutable std::mutex liveness_mutex_;
+  registry::Liveness liveness_;
   bool is_running_ = false;
 };
 

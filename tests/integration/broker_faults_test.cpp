@@ -1,5 +1,6 @@
 // The way to the broker breaks, refuses, limits or stalls.
 #include "integration/site.hpp"
+#include "support/fake_registry.hpp"
 
 namespace propeller::integration {
 namespace {
@@ -118,6 +119,33 @@ TEST_F(BrokerFaults, AStalledBrokerStopsTheDownloadAndMemoryStaysBounded) {
   }
   relay->resume();
   EXPECT_TRUE(device.wait_module("acme/m", milliseconds(90'000)) == module);
+}
+
+// Images of one chunk are not limited in number: what waits for a place in the channel must not be in memory yet.
+TEST_F(BrokerFaults, TwoHundredImagesOfOneChunkStayWithinTheMemoryPromise) {
+  if (support::kIsSanitized) GTEST_SKIP() << "a sanitizer takes memory of its own";
+  constexpr int kImages = 200;
+  support::FakeRegistry fake;  // Debian's takes 150 ms to store one
+  std::vector<std::string> names;
+  for (int i = 0; i < kImages; ++i) {
+    names.push_back("acme/m" + std::to_string(i));
+    fake.push_module(names.back(), "latest", wasm_module(500'000, static_cast<std::uint64_t>(i)));
+  }
+  // Requests must not wait for acknowledgements that are behind the chunks of others.
+  support::Mosquitto eager({.inflight_max = 1000});
+  // So much per queue and delay: a link of 1.3 MB/s.
+  relay = std::make_unique<support::DelayRelay>(support::DelayRelayOptions{
+      .target_port = eager.port(), .one_way = milliseconds(50), .queue_bytes_max = 64 * 1024});
+  start_bridge({{"PROXY_MQTT_ADDRESS", "tcp://127.0.0.1:" + std::to_string(relay->port())},
+                {"PROXY_REGISTRY_URL", fake.url()}});
+  support::MqttClient device({.port = eager.port()});
+  for (const auto& name : names) device.publish_later(topics.request(), support::request_for(name));
+  ASSERT_TRUE(wait_until([&] { return bridge->metric("propeller_bridge_downloads_total") == kImages; }));
+  EXPECT_GT(bridge->metric("propeller_bridge_transfers_active"), kImages / 2) << "they are all waiting for the link";
+  EXPECT_LE(bridge->metric("propeller_bridge_channel_chunks"), 10);
+  EXPECT_LT(bridge->process().memory_peak_bytes(), 64U * 1024 * 1024);
+  // The end of the test must not wait for the link.
+  bridge->process().signal(SIGKILL);
 }
 
 // Mosquitto queues 1000 messages for one subscriber and drops the rest, acknowledged or not.

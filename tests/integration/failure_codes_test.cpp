@@ -91,6 +91,28 @@ TEST_F(FailureCodes, AnAllowListAlsoLimitsPublicHosts) {
   EXPECT_TRUE(listener.wait_status(name, "done")) << "the configured registry is always allowed";
 }
 
+// The only way to have one private registry and the public ones too.
+TEST_F(FailureCodes, AStarOnTheListKeepsPublicHosts) {
+  start_bridge({{"PROXY_REGISTRY_ALLOW", "registry.corp.example,*"}, {"PROXY_REGISTRY_ATTEMPTS", "1"}});
+  ChannelWatch listener(device_options(), topics);
+  listener.request(std::string("ghcr.invalid/acme/m"));
+  EXPECT_EQ(failure_code(listener, "ghcr.invalid/acme/m"), "registry_unavailable") << "it is asked for";
+  listener.request(std::string("10.1.2.3/acme/m"));
+  EXPECT_EQ(failure_code(listener, "10.1.2.3/acme/m"), "not_allowed");
+}
+
+TEST_F(FailureCodes, NamesOfTheSiteAreNotAskedThroughAProxy) {
+  start_bridge({{"PROXY_REGISTRY_PROXY", "http://127.0.0.1:" + std::to_string(support::free_port())},
+                {"PROXY_REGISTRY_ATTEMPTS", "1"}});
+  ChannelWatch listener(device_options(), topics);
+  for (const std::string name : {"vault.internal/acme/m", "registry:5000/acme/m", "10.1.2.3/acme/m"}) {
+    listener.request(name);
+    EXPECT_EQ(failure_code(listener, name), "not_allowed") << name;
+  }
+  listener.request(std::string("ghcr.io/acme/m"));
+  EXPECT_EQ(failure_code(listener, "ghcr.io/acme/m"), "registry_unavailable") << "the proxy is asked";
+}
+
 TEST_F(FailureCodes, NotFoundForRepositoryTagAndDigest) {
   push("m", wasm_module(600));
   start_bridge();

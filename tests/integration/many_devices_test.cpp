@@ -1,8 +1,10 @@
 // Several devices at once: one download, nothing missed, nobody kept waiting behind a large image.
 #include <algorithm>
+#include <csignal>
 #include <ranges>
 
 #include "integration/site.hpp"
+#include "support/fake_registry.hpp"
 
 namespace propeller::integration {
 namespace {
@@ -103,6 +105,28 @@ TEST_F(ManyDevices, ASmallModuleDoesNotWaitBehindALargeOne) {
   // The large one has 98 chunks; a few are on their way when the small one is asked for.
   EXPECT_LT(watch.indices(large_name).size(), 40U);
   EXPECT_TRUE(watch.wait_status(large_name, "done", milliseconds(90'000)));
+}
+
+// The places for downloads are few, and a registry may be slow: a module of one chunk has places of its own.
+TEST_F(ManyDevices, ASmallModuleDoesNotWaitForDownloadsOfLargeOnes) {
+  constexpr int kLarge = 12;
+  support::FakeRegistry fake;
+  start_bridge({{"PROXY_REGISTRY_URL", fake.url()}});
+  ChannelWatch watch(device_options(), topics);
+  fake.inject("/acme/large", {.kind = support::FaultKind::trickle, .bytes = 2'000, .pause = milliseconds(10)});
+  for (int i = 0; i < kLarge; ++i) {
+    const std::string name = "acme/large" + std::to_string(i);
+    fake.push_module(name, "latest", wasm_module(5'000'000, static_cast<std::uint64_t>(i)));
+    watch.request(name);
+  }
+  ASSERT_TRUE(wait_until([&] { return fake.requests_with("/blobs/") >= 8; }));
+  const std::string small = wasm_module(600, 99);
+  fake.push_module("acme/small", "latest", small);
+  support::RustProplet device(device_options(), topics);
+  device.request("acme/small");
+  EXPECT_TRUE(device.wait_module("acme/small", milliseconds(support::kIsSanitized ? 10'000 : 2'000)) == small);
+  EXPECT_EQ(fake.requests_with("/acme/large11/blobs/"), 0) << "the test is one only while places are taken";
+  bridge->process().signal(SIGKILL);
 }
 
 TEST_F(ManyDevices, ANewVersionUnderTheSameNameDoesNotMixWithTheOneInProgress) {

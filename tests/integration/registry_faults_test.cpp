@@ -52,6 +52,43 @@ TEST_F(RegistryFaults, HangingIsEndedByTheDeadlineOfTheRequest) {
   expect_still_serving();
 }
 
+// Deployed clients wait 55 s and name no deadline: what hangs has to end within that.
+TEST_F(RegistryFaults, HangingEndsInTimeoutWithoutADeadlineToo) {
+  push_fake(module);
+  fake.inject("/manifests/", {.kind = FaultKind::hang});
+  ask({{"PROXY_REGISTRY_FIRST_BYTE_TIMEOUT", "300ms"}, {"PROXY_REGISTRY_ATTEMPTS", "2"}});
+  expect_refused("timeout");
+  EXPECT_EQ(fake.requests_with("/manifests/"), 2);
+  const auto retry = bridge->process().wait_line("asking the registry again");
+  ASSERT_TRUE(retry);
+  EXPECT_NE(retry->find("transfer="), std::string::npos) << *retry;
+  expect_still_serving();
+}
+
+TEST_F(RegistryFaults, HangingInTheMiddleIsResumedAndForEverEndsInTimeout) {
+  push_fake(module);
+  fake.inject("/blobs/", {.kind = FaultKind::hang_after, .bytes = 700'000, .times = 1});
+  const Environment impatient{{"PROXY_REGISTRY_STALL_TIMEOUT", "500ms"}, {"PROXY_REGISTRY_ATTEMPTS", "2"}};
+  ask(impatient);
+  expect_delivered();
+  EXPECT_EQ(fake.requests_with("/blobs/"), 2);
+  bridge.reset();
+  fake.inject("/blobs/", {.kind = FaultKind::hang_after, .bytes = 10'000});
+  ask({{"PROXY_REGISTRY_STALL_TIMEOUT", "500ms"},
+       {"PROXY_REGISTRY_ATTEMPTS", "2"},
+       {"PROXY_SPOOL_DIR", (spool / "second").string()}});
+  expect_refused("timeout");
+}
+
+// Bytes come all the time, so nothing stalls: at this rate it would take a day, and keep its place.
+TEST_F(RegistryFaults, TricklingForEverEndsInTimeout) {
+  push_fake(module);
+  fake.inject("/blobs/", {.kind = FaultKind::trickle, .bytes = 10, .pause = milliseconds(100)});
+  ask({{"PROXY_REGISTRY_STALL_TIMEOUT", "1s"}, {"PROXY_REGISTRY_ATTEMPTS", "2"}});
+  expect_refused("timeout");
+  expect_still_serving();
+}
+
 TEST_F(RegistryFaults, AnAnswerThatIsNoHttpIsRegistryUnavailable) {
   push_fake(module);
   fake.inject("/manifests/", {.kind = FaultKind::garbage});

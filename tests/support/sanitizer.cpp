@@ -29,7 +29,7 @@ std::map<std::string, std::string> sanitizer_environment() {
 
 std::optional<std::string> end_and_judge(Subprocess& process, milliseconds limit) {
   const bool was_running = process.is_running();
-  if (was_running) process.signal(SIGTERM);
+  if (was_running && !process.was_told_to_end()) process.signal(SIGTERM);
   const auto code = process.wait_exit(limit);
   if (!code) {
     process.signal(SIGKILL);

@@ -140,6 +140,7 @@ bool Subprocess::is_running() {
 }
 
 void Subprocess::signal(int number) {
+  if (number == SIGTERM || number == SIGINT) was_told_to_end_ = true;
   if (!exit_code_) ::kill(pid_, number);
 }
 

@@ -40,6 +40,8 @@ class Subprocess {
   [[nodiscard]] pid_t pid() const { return pid_; }
   [[nodiscard]] bool is_running();
   void signal(int number);
+  /// It was sent SIGTERM or SIGINT: another one may mean something else to it.
+  [[nodiscard]] bool was_told_to_end() const { return was_told_to_end_; }
   /// Exit code, or 128 + signal; nothing when it still runs after `limit`.
   std::optional<int> wait_exit(milliseconds limit = kPatience);
 
@@ -61,6 +63,7 @@ class Subprocess {
 
   pid_t pid_ = -1;
   std::optional<int> exit_code_;
+  bool was_told_to_end_ = false;
   mutable std::mutex mutex_;
   std::condition_variable changed_;
   std::string output_;
