@@ -10,7 +10,7 @@
 
 namespace propeller::bench {
 
-/// A promise and what was measured. Nothing is gated on it: a figure is for reading.
+/// A promise and what was measured.
 struct Bar {
   std::string what;
   double measured = 0;

@@ -17,7 +17,7 @@ namespace propeller::cmd {
 
 namespace {
 
-constexpr std::uint64_t kWindowMax = 1024;
+constexpr std::uint64_t kWindowMax = 64;  // what a bridge grants at most
 constexpr std::chrono::hours kTimeoutMax{24};
 
 /// Short names for flags of the configuration.

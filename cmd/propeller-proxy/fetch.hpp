@@ -16,8 +16,8 @@ inline constexpr Option kFetchOptions[] = {
     {"--direct", "", "For this device alone, with acknowledgements, instead of to the whole channel"},
     {"--raw", "", "Chunks as bytes instead of JSON; implies --direct"},
     {"--compression", "none|zstd", "Of each chunk; zstd implies --direct"},
-    {"--window", "N", "Chunks in flight before an acknowledgement (default 8); implies --direct"},
-    {"--resume", "", "Go on with what an interrupted fetch left in FILE.part"},
+    {"--window", "N", "Chunks in flight before an acknowledgement, 1 to 64 (default 8); implies --direct"},
+    {"--resume", "", "Go on with what an interrupted fetch left in FILE.part; with --direct only the rest is sent"},
     {"--timeout", "DURATION", "Give up when nothing about the image came for so long (default 60s)"},
     {"--quiet", "", "No progress, only errors"},
 };
@@ -29,12 +29,14 @@ constexpr Command fetch_command() {
           .description =
               "Asks the bridge on the channel for the image, puts its chunks together, verifies the digest when the\n"
               "bridge says it, and only then gives the file its name. Broker, ids, key and TLS come from the same\n"
-              "variables and flags as for `run`; without an id and a key it connects anonymously.",
+              "variables and flags as for `run`; without an id and a key it connects anonymously. --chunk-size is a "
+              "wish that a\n"
+              "direct delivery heeds; a broadcast has the bridge's.",
           .options = kFetchOptions,
           .examples =
               "propeller-proxy fetch --channel c1 docker.io/acme/add:1.2 -o add.wasm\n"
               "propeller-proxy fetch --direct --raw --compression zstd acme/add -o add.wasm\n"
-              "propeller-proxy fetch --resume acme/add -o add.wasm",
+              "propeller-proxy fetch --direct --resume acme/add -o add.wasm",
           .exit_codes =
               "0  FILE is there, whole\n"
               "1  it failed; the first word of the last message is the code\n"

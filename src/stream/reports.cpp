@@ -98,7 +98,8 @@ void Dispatcher::log_summary(const Transfer& transfer) const {
                                                                          std::max(seconds, 1e-3))) +
                                "/s"),
        observe::kv("chunks_sent", transfer.chunks_delivered), observe::kv("chunks_resent", transfer.chunks_resent),
-       observe::kv("retries", transfer.refetches), observe::kv("requests", transfer.requests)});
+       observe::kv("retries", transfer.refetches + channel_.retries(transfer.lane)),
+       observe::kv("requests", transfer.requests)});
 }
 
 }  // namespace propeller::stream

@@ -111,6 +111,19 @@ TEST_F(DirectDelivery, NoChunkOvertakesItsManifestHoweverManyAreAskedForAtOnce) 
   }
 }
 
+// The real 30 s: a device that was away for half a minute goes on where it was.
+TEST_F(DirectDelivery, WithoutAcknowledgementItPausesAndGoesOnWithTheNext) {
+  const std::string name = push("m", wasm_module(40'000));
+  start_bridge();
+  listen();
+  const auto manifest = ask(name, {{"chunk_size", 10'000}, {"window", 2}});
+  ASSERT_TRUE(wait_chunk(manifest, 0) && wait_chunk(manifest, 1));
+  ASSERT_TRUE(bridge->process().wait_line("its delivery pauses", milliseconds(45'000)));
+  EXPECT_FALSE(wait_chunk(manifest, 2, milliseconds(0)));
+  acknowledge(manifest, 2);
+  EXPECT_TRUE(wait_chunk(manifest, 2) && wait_chunk(manifest, 3));
+}
+
 TEST_F(DirectDelivery, FromTheSpoolEveryChunkHasItsHash) {
   const std::string module = wasm_module(25'000);
   const std::string name = push("m", module);

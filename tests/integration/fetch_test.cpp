@@ -1,6 +1,8 @@
 // `propeller-proxy fetch`, the command-line device, against a real bridge.
 #include <signal.h>
 
+#include <algorithm>
+#include <atomic>
 #include <filesystem>
 
 #include "integration/site.hpp"
@@ -80,6 +82,65 @@ TEST_F(Fetch, ResumesAfterABreak) {
   EXPECT_EQ(outcome.exit_code, 0) << outcome.output;
   EXPECT_TRUE(support::read_file(output) == module);
   EXPECT_LT(watch.count(is_chunk), kTotal - 5) << "only the rest is sent";
+}
+
+TEST_F(Fetch, ShowsAProgressBarOnATerminal) {
+  const std::string module = wasm_module(3'000'000);
+  const std::string name = push("m", module);
+  start_slow_bridge({{"PROXY_CHUNK_SIZE", "50000"}});
+  std::string command = PROPELLER_PROXY_PROGRAM;
+  for (const auto& argument : arguments(name)) command += " '" + argument + "'";
+  support::Subprocess terminal({.arguments = {"script", "-qec", command, "/dev/null"},
+                                .environment = {{"HOME", "/nonexistent"}, {"TERM", "xterm"}}});
+  ASSERT_EQ(terminal.wait_exit(), 0) << terminal.output();
+  terminal.wait_output_end();
+  EXPECT_NE(terminal.output().find("\r"), std::string::npos);
+  EXPECT_NE(terminal.output().find('%'), std::string::npos) << terminal.output();
+  EXPECT_TRUE(support::read_file(output) == module);
+}
+
+TEST_F(Fetch, GoesOnAfterTheBrokerWasRestartedInTheMiddle) {
+  const std::string module = wasm_module(1'000'000);
+  const std::string name = push("m", module);
+  start_slow_bridge({{"PROXY_CHUNK_SIZE", "10000"}});
+  ChannelWatch watch(device_options(), topics);
+  auto command = arguments(name);
+  command.insert(command.begin(), PROPELLER_PROXY_PROGRAM);
+  support::Subprocess device({.arguments = command, .environment = {{"HOME", "/nonexistent"}}});
+  ASSERT_TRUE(watch.wait_chunk(name, 30)) << device.output();
+  broker.restart();
+  EXPECT_EQ(device.wait_exit(milliseconds(90'000)), 0) << device.output();
+  EXPECT_TRUE(support::read_file(output) == module);
+}
+
+// A bridge of the test's own fails in every way there is.
+TEST_F(Fetch, EveryCodeIsPrintedWithWhatToDo) {
+  std::atomic<const char*> code = "";
+  support::MqttClient* answering = nullptr;
+  support::MqttClient fake_bridge({.port = broker.port(), .on_message = [&](const support::MqttMessage& message) {
+                                     auto status = nlohmann::json::parse(message.payload);
+                                     answering->publish_later(topics.status(),
+                                                              nlohmann::json{{"app_name", status["app_name"]},
+                                                                             {"proplet_id", status["proplet_id"]},
+                                                                             {"transfer", ""},
+                                                                             {"state", "failed"},
+                                                                             {"code", code.load()},
+                                                                             {"message", "as the test wants it"}}
+                                                                  .dump());
+                                   }});
+  answering = &fake_bridge;
+  fake_bridge.subscribe(topics.request());
+  for (const char* each : {"bad_request", "bad_reference", "not_allowed", "unauthorized", "not_found", "no_module",
+                           "ambiguous_module", "encrypted", "too_large", "digest_mismatch", "signature_invalid",
+                           "registry_unavailable", "timeout", "broker_rejected", "overloaded", "shutting_down"}) {
+    code = each;
+    const auto outcome = fetch("acme/m", {"--timeout", "2s"});
+    EXPECT_EQ(outcome.exit_code, 1) << each;
+    EXPECT_NE(outcome.output.find(std::string(each) + ": as the test wants it"), std::string::npos)
+        << each << outcome.output;
+    EXPECT_GE(std::ranges::count(outcome.output, '\n'), 2) << "and advice: " << outcome.output;
+    EXPECT_FALSE(std::filesystem::exists(output));
+  }
 }
 
 TEST_F(Fetch, BadUsageIsExitCode2) {

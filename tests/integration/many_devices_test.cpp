@@ -30,6 +30,18 @@ TEST_F(ManyDevices, TwentyOnThreeChannelsCostOneDownload) {
   EXPECT_EQ(blob_downloads(module), 1U);
 }
 
+TEST_F(ManyDevices, TwoTagsOfOneDigestCostOneDownload) {
+  const std::string module = wasm_module(3'000'000);
+  push_raw(pusher, "acme/m", "v1", module);
+  push_raw(pusher, "acme/m", "stable", module);
+  start_bridge();
+  support::RustProplet device(device_options(), topics);
+  for (const char* tag : {"acme/m:v1", "acme/m:stable"}) device.request(named(tag));
+  for (const char* tag : {"acme/m:v1", "acme/m:stable"}) EXPECT_TRUE(device.wait_module(named(tag)) == module) << tag;
+  ASSERT_TRUE(wait_until([&] { return blob_downloads(module) >= 1; }));
+  EXPECT_EQ(blob_downloads(module), 1U);
+}
+
 TEST_F(ManyDevices, RequestsWhileOneIsServedDoNotRepeatItForEach) {
   const std::string module = wasm_module(600'000);
   const std::string name = push("m", module);

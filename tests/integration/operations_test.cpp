@@ -1,7 +1,11 @@
 // What its operator sees: health, readiness, metrics, logs, sub-commands.
+#include <csignal>
+#include <filesystem>
+#include <set>
 #include <sstream>
 
 #include "integration/site.hpp"
+#include "support/fake_registry.hpp"
 
 namespace propeller::integration {
 namespace {
@@ -97,6 +101,54 @@ TEST_F(Operations, TheSummaryLineHasBytesSecondsRateAndRetries) {
   ASSERT_TRUE(line);
   for (const char* key : {"bytes=600000", "seconds=", "rate", "retries", "transfer="})
     EXPECT_NE(line->find(key), std::string::npos) << *line;
+}
+
+TEST_F(Operations, SigtermWhileAnImageIsFetchedTellsTheDeviceAndEndsCleanly) {
+  support::FakeRegistry fake;
+  fake.push_module("acme/m", "latest", wasm_module(600'000));
+  fake.inject("/manifests/", {.kind = support::FaultKind::hang});
+  start_bridge({{"PROXY_REGISTRY_URL", fake.url()}});
+  ChannelWatch watch(device_options(), topics);
+  watch.request(std::string("acme/m"));
+  ASSERT_TRUE(watch.wait_status("acme/m", "fetching"));
+  bridge->process().signal(SIGTERM);
+  EXPECT_EQ(failure_code(watch, "acme/m"), "shutting_down");
+  EXPECT_EQ(bridge->process().wait_exit(milliseconds(10'000)), 0)
+      << "nothing was begun, so nothing has to be waited for";
+}
+
+TEST_F(Operations, SigtermWhileTheBrokerIsDownEndsCleanlyInTime) {
+  const std::string name = push("m", wasm_module(2'000'000));
+  start_slow_bridge({{"PROXY_CHUNK_SIZE", "10000"}, {"SHUTDOWN_TIMEOUT", "2s"}}, milliseconds(20));
+  ChannelWatch watch(device_options(), topics);
+  watch.request(name);
+  ASSERT_TRUE(watch.wait_chunk(name, 3));
+  broker.stop();
+  ASSERT_TRUE(wait_until([&] { return bridge->get("/health").status == 503; }));
+  bridge->process().signal(SIGTERM);
+  EXPECT_EQ(bridge->process().wait_exit(milliseconds(15'000)), 0);
+}
+
+// The table in docs/operations.md is what people build dashboards from.
+TEST_F(Operations, EveryMetricIsInTheManualAndNoOther) {
+  const std::string name = push("m", wasm_module(600));
+  start_bridge();
+  ChannelWatch watch(device_options(), topics);
+  watch.request(named("acme/nothing"));
+  ASSERT_EQ(failure_code(watch, named("acme/nothing")), "not_found");
+  std::set<std::string> served, documented;
+  std::istringstream metrics(bridge->get("/metrics").body);
+  for (std::string line; std::getline(metrics, line);) {
+    if (!line.starts_with("# TYPE ")) continue;
+    const auto kind = line.rfind(' ');
+    served.insert("| `" + line.substr(7, kind - 7) + "` | " + line.substr(kind + 1) + " |");
+  }
+  std::istringstream manual(support::read_file(std::filesystem::path(PROPELLER_SOURCE) / "docs/operations.md"));
+  for (std::string line; std::getline(manual, line);) {
+    if (!line.starts_with("| `propeller_") && !line.starts_with("| `process_")) continue;
+    documented.insert(line.substr(0, line.find('|', line.find('|', 2) + 1) + 1));
+  }
+  EXPECT_EQ(served, documented);
 }
 
 TEST_F(Operations, CheckPrintsEveryProblemAndNoSecret) {

@@ -1,5 +1,8 @@
 // PROTOCOL 1.3: what a name points at.
+#include <algorithm>
+
 #include "integration/site.hpp"
+#include "support/fake_registry.hpp"
 
 namespace propeller::integration {
 namespace {
@@ -73,6 +76,27 @@ TEST_F(References, AMissingTagIsLatestOnlyWhenThatIsSwitchedOn) {
   EXPECT_EQ(failure_code(watch, named("acme/add:v9")), "not_found");
   bridge.reset();
   EXPECT_TRUE(fetch(named("acme/add:v9"), {{"PROXY_REGISTRY_FALLBACK_LATEST", "true"}}) == one);
+  const auto warning = bridge->process().wait_line("the tag does not exist");
+  ASSERT_TRUE(warning);
+  EXPECT_NE(warning->find(" transfer="), std::string::npos) << *warning;
+}
+
+// Seen by the proxy on the way: nothing here can reach the registry itself.
+TEST_F(References, DockerIoIsItsRegistryAndPlainNamesThereAreInLibrary) {
+  support::FakeRegistry proxy;
+  start_bridge({{"PROXY_REGISTRY_PROXY", proxy.url()}, {"PROXY_REGISTRY_ATTEMPTS", "1"}});
+  ChannelWatch watch(device_options(), topics);
+  const auto was_asked = [&](const std::string& method, const std::string& part) {
+    return std::ranges::any_of(proxy.requests(), [&](const auto& request) {
+      return request.method == method && request.target.find(part) != std::string::npos;
+    });
+  };
+  watch.request(std::string("docker.io/acme/add"));
+  EXPECT_TRUE(wait_until([&] { return was_asked("CONNECT", "registry-1.docker.io:443"); }));
+  watch.request(std::string("http://docker.io/add"));
+  EXPECT_TRUE(wait_until([&] { return was_asked("GET", "registry-1.docker.io/v2/library/add/manifests/latest"); }));
+  watch.request(std::string("http://docker.io/acme/add:v1"));
+  EXPECT_TRUE(wait_until([&] { return was_asked("GET", "registry-1.docker.io/v2/acme/add/manifests/v1"); }));
 }
 
 }  // namespace

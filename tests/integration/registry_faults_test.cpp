@@ -147,6 +147,10 @@ TEST_F(RegistryFaults, ServerErrorsAndTooManyRequestsAreTriedAgain) {
   fake.inject("/blobs/", {.kind = FaultKind::status, .status = 502, .times = 1});
   ask();
   expect_delivered();
+  const auto summary = bridge->process().wait_line(" done transfer=");
+  ASSERT_TRUE(summary);
+  EXPECT_NE(summary->find("retries=3"), std::string::npos) << *summary;
+  EXPECT_EQ(bridge->metric("propeller_bridge_registry_retries_total"), 3);
 }
 
 TEST_F(RegistryFaults, ContentLengthThatLiesEitherWay) {

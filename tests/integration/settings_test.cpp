@@ -1,7 +1,9 @@
 // Wired: variables that no other file here proves to reach the bridge.
 #include <algorithm>
+#include <csignal>
 
 #include "integration/site.hpp"
+#include "support/base64.hpp"
 #include "support/fake_registry.hpp"
 
 namespace propeller::integration {
@@ -89,6 +91,60 @@ TEST_F(SettingsReach, MqttInflight) {
   const auto begin = std::chrono::steady_clock::now();
   expect_delivered(name, module);
   EXPECT_GE(std::chrono::steady_clock::now() - begin, 9 * milliseconds(40));
+}
+
+TEST_F(SettingsReach, ChannelCapacity) {
+  const std::string name = push("m", wasm_module(5'000'000));
+  for (const std::string capacity : {"2", "6"}) {
+    start_slow_bridge({{"PROXY_CHANNEL_CAPACITY", capacity}, {"PROXY_CHUNK_SIZE", "50000"}});
+    ChannelWatch watch(device_options(), topics);
+    watch.request(name);
+    ASSERT_TRUE(watch.wait_chunk(name, 3));
+    relay->stall();
+    // One place is kept for small images.
+    const double wanted = std::stod(capacity) - 1;
+    const auto chunks = [&] { return bridge->metric("propeller_bridge_channel_chunks"); };
+    EXPECT_TRUE(wait_until([&] { return chunks() == wanted; })) << chunks() << " with a capacity of " << capacity;
+    EXPECT_FALSE(wait_until([&] { return chunks() > wanted; }, milliseconds(500)));
+    bridge->process().signal(SIGKILL);
+  }
+}
+
+TEST_F(SettingsReach, ShutdownTimeoutUnderItsShortName) {
+  const std::string name = push("m", wasm_module(2'000'000));
+  start_slow_bridge({{"PROXY_CHUNK_SIZE", "10000"}, {"SHUTDOWN_TIMEOUT", "1s"}}, milliseconds(50));
+  ChannelWatch watch(device_options(), topics);
+  watch.request(name);
+  ASSERT_TRUE(watch.wait_chunk(name, 3));
+  bridge->process().signal(SIGTERM);
+  EXPECT_EQ(failure_code(watch, name), "shutting_down") << "it takes 20 s, and the default is 30 s";
+  EXPECT_EQ(bridge->process().wait_exit(), 0);
+}
+
+TEST_F(SettingsReach, TheKeyUnderItsLatestNames) {
+  support::Mosquitto guarded({.users = {{"entity", "the-key"}, {"device", "secret"}}});
+  const Environment ids{{"PROXY_MQTT_ADDRESS", guarded.address()},
+                        {"PROXY_PROPLET_ID", ""},
+                        {"PROXY_PROPLET_KEY", ""},
+                        {"PROXY_ENTITY_ID", "entity"},
+                        {"PROXY_API_KEY", "the-key"}};
+  start_bridge(ids);
+  auto wrong = ids;
+  wrong["PROXY_API_KEY"] = "another";
+  bridge = std::make_unique<Bridge>(environment(wrong));
+  EXPECT_TRUE(bridge->process().wait_line("no broker connection"));
+  EXPECT_EQ(bridge->get("/health").status, 503);
+}
+
+TEST_F(SettingsReach, DockersConfigInTheHomeDirectory) {
+  support::FakeRegistry fake({.auth = support::FakeAuth::basic, .username = "ann", .password = "pa55"});
+  fake.push_module("acme/m", "latest", module);
+  const support::TempDir home;
+  std::filesystem::create_directory(home / ".docker");
+  support::write_file(home / ".docker" / "config.json",
+                      R"({"auths":{")" + fake.host() + R"(":{"auth":")" + support::encode_base64("ann:pa55") + "\"}}}");
+  start_bridge({{"PROXY_REGISTRY_URL", fake.url()}, {"HOME", home.path().string()}});
+  expect_delivered("acme/m", module);
 }
 
 TEST_F(SettingsReach, TheSmallestChannelCapacityStillDelivers) {

@@ -30,7 +30,9 @@ TEST_F(TopicFamilies, ADomainIdMeansDomainTopicsWithQos2) {
   const auto chunk = fetch_small({}, support::domain_topics("t1", "c1"));
   EXPECT_EQ(chunk.qos, 2);
   EXPECT_FALSE(chunk.is_retained);
-  EXPECT_NE(broker.log().find("as bridge "), std::string::npos);
+  EXPECT_NE(broker.log().find("as bridge (p2, c1, k30, u'bridge')"), std::string::npos)
+      << "MQTT 3.1.1, a clean session, keep-alive 30 s: " << broker.log();
+  EXPECT_NE(broker.log().find("No will message specified"), std::string::npos);
 }
 
 TEST_F(TopicFamilies, DomainMessagesIsAnExplicitChoice) {
