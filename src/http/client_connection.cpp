@@ -1,6 +1,7 @@
 #include "http/client_connection.hpp"
 
 #include <array>
+#include <utility>
 
 #include "base/assert.hpp"
 #include "http/head_writer.hpp"

@@ -1,6 +1,8 @@
 #include "http/head_parser.hpp"
 
+#include <algorithm>
 #include <cstring>
+#include <utility>
 
 #include "http/framing.hpp"
 #include "http/syntax.hpp"
@@ -139,6 +141,9 @@ std::expected<std::size_t, Refusal> HeadFinder::find(std::string_view buffer, co
     const auto at = static_cast<std::size_t>(static_cast<const char*>(found) - buffer.data());
     if (at == line_begin_ || buffer[at - 1] != '\r') return refuse(400, "a line ends without CR");
     const bool is_empty = at == line_begin_ + 1;
+    if (lines_ == 0 && at - line_begin_ > limits.target_bytes_max + kRequestLineRestBytes) {
+      return refuse(414, "the target is too long");
+    }
     scanned_ = line_begin_ = at + 1;
     if (scanned_ > limits.head_bytes_max) return refuse(431, "the head is too large");
     if (is_empty && lines_ > 0) return scanned_;

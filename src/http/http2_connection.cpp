@@ -1,6 +1,7 @@
 #include "http/http2_connection.hpp"
 
 #include <array>
+#include <utility>
 #include <vector>
 
 #include "base/assert.hpp"

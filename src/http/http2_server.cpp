@@ -1,5 +1,7 @@
 #include "http/http2_server.hpp"
 
+#include <utility>
+
 #include <fmt/format.h>
 
 #include "http/http2_tunnel.hpp"

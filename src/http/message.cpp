@@ -18,7 +18,7 @@ Method parse_method(std::string_view name) {
     case 3: return name == "GET" ? Method::get : name == "PUT" ? Method::put : Method::other;
     case 4: return name == "HEAD" ? Method::head : name == "POST" ? Method::post : Method::other;
     case 5: return name == "PATCH" ? Method::patch : name == "TRACE" ? Method::trace : Method::other;
-    case 6: return name == "DELETE" ? Method::delete_ : Method::other;
+    case 6: return name == "DELETE" ? Method::del : Method::other;
     case 7: return name == "CONNECT" ? Method::connect : name == "OPTIONS" ? Method::options : Method::other;
     default: return Method::other;
   }
@@ -29,7 +29,7 @@ bool is_idempotent(Method method) {
     case Method::get:
     case Method::head:
     case Method::put:
-    case Method::delete_:
+    case Method::del:
     case Method::options:
     case Method::trace: return true;
     default: return false;

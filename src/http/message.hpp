@@ -12,7 +12,7 @@ namespace propeller::http {
 enum class Version { http_1_0, http_1_1, http_2 };
 [[nodiscard]] std::string_view to_string(Version version);  ///< "HTTP/1.1"
 
-enum class Method { get, head, post, put, delete_, connect, options, trace, patch, other };
+enum class Method { get, head, post, put, del, connect, options, trace, patch, other };
 /// Case counts: "get" is `other`.
 [[nodiscard]] Method parse_method(std::string_view name);
 /// Asking again does no more than asking once (RFC 9110 section 9.2.2).
