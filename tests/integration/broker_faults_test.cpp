@@ -136,8 +136,8 @@ TEST_F(BrokerFaults, TwoHundredImagesOfOneChunkStayWithinTheMemoryPromise) {
   // So much per queue and delay: a link of 1.3 MB/s.
   relay = std::make_unique<support::DelayRelay>(support::DelayRelayOptions{
       .target_port = eager.port(), .one_way = milliseconds(50), .queue_bytes_max = 64 * 1024});
-  start_bridge({{"PROXY_MQTT_ADDRESS", "tcp://127.0.0.1:" + std::to_string(relay->port())},
-                {"PROXY_REGISTRY_URL", fake.url()}});
+  start_bridge(
+      {{"PROXY_MQTT_ADDRESS", "tcp://127.0.0.1:" + std::to_string(relay->port())}, {"PROXY_REGISTRY_URL", fake.url()}});
   support::MqttClient device({.port = eager.port()});
   for (const auto& name : names) device.publish_later(topics.request(), support::request_for(name));
   ASSERT_TRUE(wait_until([&] { return bridge->metric("propeller_bridge_downloads_total") == kImages; }));
