@@ -28,7 +28,9 @@ std::string lower_case(std::string_view text) {
 
 bool is_ipv6_address(std::string_view text) {
   std::array<char, INET6_ADDRSTRLEN> terminated{};
-  if (text.size() >= terminated.size()) return false;
+  // A NUL would end the text for inet_pton, and not for whoever reads it next.
+  const auto is_expected = [](char byte) { return hex_value(byte) >= 0 || byte == ':' || byte == '.'; };
+  if (text.size() >= terminated.size() || !std::ranges::all_of(text, is_expected)) return false;
   std::ranges::copy(text, terminated.begin());
   in6_addr address{};
   return ::inet_pton(AF_INET6, terminated.data(), &address) == 1;

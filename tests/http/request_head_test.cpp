@@ -185,6 +185,7 @@ std::vector<Case> cases() {
       {"an absolute target with a query alone", line("GET http://h?x HTTP/1.1")},
       {"a scheme that is none", line("GET 1http://h/ HTTP/1.1")},
       {"CONNECT without port", line("CONNECT h HTTP/1.1")},
+      {"CONNECT to an address with a NUL", line("CONNECT [::1\0x]:443 HTTP/1.1"s)},
       {"CONNECT to a path", line("CONNECT / HTTP/1.1")},
       {"CONNECT to a URI", line("CONNECT http://h:1/ HTTP/1.1")},
       {"an asterisk without OPTIONS", line("GET * HTTP/1.1")},

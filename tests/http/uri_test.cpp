@@ -23,6 +23,7 @@ TEST(ParseAuthority, RefusesWhatNoHostIs) {
     EXPECT_FALSE(parse_authority(text)) << text;
   }
   EXPECT_FALSE(parse_authority(std::string(256, 'a')));
+  EXPECT_FALSE(parse_authority(std::string_view("[::1\0x]:443", 11))) << "the address seemed to end at the NUL";
 }
 
 std::string normal(std::string_view text) {
