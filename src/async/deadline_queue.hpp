@@ -25,15 +25,13 @@ class Deadline : public boost::intrusive::set_base_hook<boost::intrusive::link_m
   using Clock = std::chrono::steady_clock;
 
   explicit Deadline(const asio::any_io_executor& executor);
+  virtual ~Deadline();
   Deadline(const Deadline&) = delete;
   Deadline& operator=(const Deadline&) = delete;
 
   /// Comes at `time`, or earlier when it was armed for an earlier time.
   void arm_no_later_than(Clock::time_point time);
   void disarm();
-
- protected:
-  virtual ~Deadline();
 
  private:
   friend class DeadlineQueue;

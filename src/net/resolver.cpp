@@ -94,7 +94,7 @@ awaitable<Result<Addresses>> Resolver::resolve(std::string host, Clock::time_poi
 
   const auto found = entry(host);
   if (!found) co_return std::unexpected(found.error());
-  const std::shared_ptr<Entry> wanted = *found;
+  const auto& wanted = *found;
   if (wanted->addresses) co_return *wanted->addresses;
 
   asio::steady_timer timer(executor_, deadline);
