@@ -39,7 +39,9 @@ void Dispatcher::begin_fetch(Transfer& transfer) {
   transfer.stage = Stage::fetching;
   transfer.lane = channel_.open_lane(transfer.id);
   by_lane_[transfer.lane] = &transfer;
-  outlets_.fetch(transfer.lane, transfer.reference, transfer.direct ? transfer.chunk_size : 0);
+  outlets_.fetch(transfer.lane, {.reference = transfer.reference,
+                                 .hash_chunk_size = transfer.direct ? transfer.chunk_size : 0,
+                                 .begun_with = transfer.must_be});
 }
 
 void Dispatcher::on_image(LaneId lane, ImageInfo image) {

@@ -49,7 +49,7 @@ class Dispatcher {
   struct Outlets {
     Publisher::Send publish;
     std::function<std::size_t()> window_bytes;
-    std::function<void(LaneId, registry::Reference, std::uint64_t hash_chunk_size)> fetch;
+    std::function<void(LaneId, Wanted)> fetch;
     std::function<void(LaneId, std::uint64_t chunk_size)> feed;
     std::function<void(LaneId)> forget;
   };

@@ -55,7 +55,18 @@ ImageSource::ImageSource(async::asio::any_io_executor executor, registry::Client
       released_(executor),
       group_(executor) {}
 
-async::awaitable<Result<ImageSource::Opened>> ImageSource::open(registry::Reference reference, Journey& journey) {
+async::awaitable<Result<ImageSource::Opened>> ImageSource::open(registry::Reference reference,
+                                                                std::optional<Digest> begun_with, Journey& journey) {
+  // A set that was begun is finished also while the registry is down.
+  if (begun_with && reference.digest) {
+    if (auto file = co_await find_verified(*begun_with)) {
+      auto image = std::make_shared<Image>(executor_);
+      image->was_at_hand = true;
+      const auto size = file->written();
+      use(*image, Image::Phase::complete, *begun_with, std::move(file), size);
+      co_return Opened{ImageLease(std::move(image)), *reference.digest, reference, false};
+    }
+  }
   auto resolved = co_await resolve_once(reference, journey);
   if (!resolved) co_return std::unexpected(resolved.error());
   Error last{Code::no_module, base::Origin::upstream, "the image has no layer with a WASM module"};

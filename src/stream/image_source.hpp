@@ -86,7 +86,9 @@ class ImageSource {
     bool is_fallback = false;  ///< the tag does not exist, this is `latest`
   };
   /// Returns when the image is streaming or complete. Lifetime: `journey` outlives the call.
-  async::awaitable<Result<Opened>> open(registry::Reference reference, Journey& journey);
+  /// With `begun_with` and a pinned reference the spool is looked at before the registry is asked.
+  async::awaitable<Result<Opened>> open(registry::Reference reference, std::optional<Digest> begun_with,
+                                        Journey& journey);
 
   using ChunkHashes = std::shared_ptr<const std::vector<Digest>>;
   /// SHA-256 of every chunk of a complete image; null, since nobody needs them, when the answers in use hold

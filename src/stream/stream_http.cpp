@@ -47,12 +47,12 @@ void StreamHttp::stop() {
   core_.stop();
 }
 
-void StreamHttp::fetch(LaneId id, registry::Reference reference, std::uint64_t hash_chunk_size) {
-  async::asio::post(core_.executor(), [this, id, reference = std::move(reference), hash_chunk_size]() mutable {
+void StreamHttp::fetch(LaneId id, Wanted wanted) {
+  async::asio::post(core_.executor(), [this, id, wanted = std::move(wanted)]() mutable {
     const auto lane = std::make_shared<Lane>(core_.executor());
     lane->journey.transfer = channel_.transfer_of(id);
     lanes_.emplace(id, lane);
-    lanes_group_->spawn(serve(id, lane, std::move(reference), hash_chunk_size));
+    lanes_group_->spawn(serve(id, lane, std::move(wanted)));
   });
 }
 
@@ -96,8 +96,7 @@ registry::Liveness StreamHttp::registry_liveness() const {
   return liveness_;
 }
 
-async::awaitable<void> StreamHttp::serve(LaneId id, std::shared_ptr<Lane> lane, registry::Reference reference,
-                                         std::uint64_t hash_chunk_size) {
+async::awaitable<void> StreamHttp::serve(LaneId id, std::shared_ptr<Lane> lane, Wanted wanted) {
   struct Settle {
     StreamHttp& worker;
     LaneId id;
@@ -108,7 +107,7 @@ async::awaitable<void> StreamHttp::serve(LaneId id, std::shared_ptr<Lane> lane, 
     }
   } settle{*this, id, *lane};
 
-  auto opened = co_await source_->open(std::move(reference), lane->journey);
+  auto opened = co_await source_->open(std::move(wanted.reference), wanted.begun_with, lane->journey);
   note_liveness();
   if (!opened) {
     channel_.set_retries(id, lane->journey.retries);
@@ -128,8 +127,8 @@ async::awaitable<void> StreamHttp::serve(LaneId id, std::shared_ptr<Lane> lane, 
                  .is_at_hand = image.phase == Image::Phase::complete,
                  .is_fallback = opened->is_fallback,
                  .chunk_hashes = nullptr};
-  if (hash_chunk_size > 0 && info.is_at_hand && image.size / hash_chunk_size < 4096) {
-    info.chunk_hashes = co_await source_->chunk_hashes(image.file, image.digest, hash_chunk_size);
+  if (wanted.hash_chunk_size > 0 && info.is_at_hand && image.size / wanted.hash_chunk_size < 4096) {
+    info.chunk_hashes = co_await source_->chunk_hashes(image.file, image.digest, wanted.hash_chunk_size);
   }
   on_image_(id, std::move(info));
   while (lane->chunk_size == 0 && !lane->is_forgotten) co_await lane->changed.wait();

@@ -6,6 +6,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -30,6 +31,13 @@ struct ImageInfo {
   bool is_at_hand = false;                ///< whole, in the spool
   bool is_fallback = false;               ///< the tag does not exist, this is `latest`
   ImageSource::ChunkHashes chunk_hashes;  ///< when asked for and at hand; may be null
+};
+
+/// What a lane is to be filled with.
+struct Wanted {
+  registry::Reference reference;
+  std::uint64_t hash_chunk_size = 0;      ///< hashes of chunks of this size are wanted; 0: none
+  std::optional<Digest> begun_with = {};  ///< the bytes of a set that was begun: if they are at hand, nobody is asked
 };
 
 /// The registry worker: fills the lanes of the chunk channel with images from registries and the spool. The only
@@ -57,8 +65,8 @@ class StreamHttp {
   [[nodiscard]] Result<void> start();
   void stop();
 
-  /// Finds the image for a lane; OnImage or a failed lane follows. `hash_chunk_size`: chunk hashes are wanted; 0: not.
-  void fetch(LaneId lane, registry::Reference reference, std::uint64_t hash_chunk_size);
+  /// Finds the image for a lane; OnImage or a failed lane follows.
+  void fetch(LaneId lane, Wanted wanted);
   /// The lane's orders are filled from now on, with chunks of this size.
   void feed(LaneId lane, std::uint64_t chunk_size);
   /// The lane was closed.
@@ -78,8 +86,7 @@ class StreamHttp {
     async::Event changed;
   };
 
-  async::awaitable<void> serve(LaneId id, std::shared_ptr<Lane> lane, registry::Reference reference,
-                               std::uint64_t hash_chunk_size);
+  async::awaitable<void> serve(LaneId id, std::shared_ptr<Lane> lane, Wanted wanted);
   async::awaitable<Result<void>> fill_orders(LaneId id, std::shared_ptr<Lane> lane);
   async::awaitable<Result<void>> fill_order(LaneId id, ChunkChannel::Order order, std::shared_ptr<Lane> lane);
   void note_liveness();

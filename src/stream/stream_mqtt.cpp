@@ -24,8 +24,7 @@ StreamMqtt::StreamMqtt(Dispatcher::Options options, std::filesystem::path state_
       dispatcher_(options_, channel_,
                   {.publish = [this](mqtt::Outgoing message) { return session_->publish(std::move(message)); },
                    .window_bytes = [this] { return session_->window_bytes(); },
-                   .fetch = [&http](LaneId lane, registry::Reference reference,
-                                    std::uint64_t hashes) { http.fetch(lane, std::move(reference), hashes); },
+                   .fetch = [&http](LaneId lane, Wanted wanted) { http.fetch(lane, std::move(wanted)); },
                    .feed = [&http](LaneId lane, std::uint64_t chunk_size) { http.feed(lane, chunk_size); },
                    .forget = [&http](LaneId lane) { http.forget(lane); }},
                   started_sets_, clock_, probe_) {}

@@ -67,7 +67,7 @@ struct Transfer {
   DeliveryPlan plan;
   std::deque<std::uint64_t> ordered;  ///< taken from the plan, not acknowledged by the broker, in order
   std::uint64_t paced_messages = 0;   ///< as told to the channel's Pacing
-  bool is_begun = false;             ///< a chunk has left
+  bool is_begun = false;              ///< a chunk has left
   bool is_joined_late = false;        ///< by somebody who misses what a begun set has sent; see DeliveryPlan::join()
   bool is_told_to_wait = false;
 

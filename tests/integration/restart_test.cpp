@@ -42,6 +42,24 @@ TEST_F(Restart, ASetThatWasBegunIsFinishedFromTheSameDigestFirst) {
   EXPECT_TRUE(next.wait_module(name) == new_module);
 }
 
+TEST_F(Restart, ABegunSetIsFinishedFromTheSpoolWithoutTheRegistry) {
+  const std::string module = wasm_module(1'000'000, 1);
+  const std::string name = push("m", module);
+  start_bridge({{"PROXY_CHUNK_SIZE", "20000"}});
+  ChannelWatch watch(device_options(), topics);
+  watch.request(name);
+  ASSERT_TRUE(watch.wait_status(name, "done")) << "whole, in the spool";
+  start_slow_bridge({{"PROXY_CHUNK_SIZE", "20000"}});
+  watch.clear();
+  support::RustProplet device(device_options(), topics);
+  device.request(name);
+  ASSERT_TRUE(watch.wait_chunk(name, 20));
+  kill_bridge();
+  registry.stop();
+  start_bridge({{"PROXY_CHUNK_SIZE", "20000"}});
+  EXPECT_TRUE(device.wait_module(name) == module);
+}
+
 TEST_F(Restart, ASetThatCannotBeFinishedLeavesItsNameAlone) {
   const std::string name = push("m", wasm_module(1'000'000, 1));
   start_slow_bridge({{"PROXY_CHUNK_SIZE", "20000"}});

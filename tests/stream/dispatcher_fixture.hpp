@@ -59,15 +59,15 @@ struct DispatcherTest : testing::Test {
     if (!made) {
       made.emplace(
           options, channel,
-          Dispatcher::Outlets{.publish = [this](mqtt::Outgoing message) -> Result<void> {
-                                published.push_back(std::move(message));
-                                return {};
-                              },
-                              .window_bytes = [] { return std::size_t{1} << 30; },
-                              .fetch = [this](LaneId lane, registry::Reference reference,
-                                              std::uint64_t) { fetches.push_back({lane, std::move(reference)}); },
-                              .feed = [this](LaneId lane, std::uint64_t chunk_size) { fed[lane] = chunk_size; },
-                              .forget = [this](LaneId lane) { fed.erase(lane); }},
+          Dispatcher::Outlets{
+              .publish = [this](mqtt::Outgoing message) -> Result<void> {
+                published.push_back(std::move(message));
+                return {};
+              },
+              .window_bytes = [] { return std::size_t{1} << 30; },
+              .fetch = [this](LaneId lane, Wanted wanted) { fetches.push_back({lane, std::move(wanted.reference)}); },
+              .feed = [this](LaneId lane, std::uint64_t chunk_size) { fed[lane] = chunk_size; },
+              .forget = [this](LaneId lane) { fed.erase(lane); }},
           started_sets, clock, probe);
       made->on_ready({});
     }
