@@ -1,5 +1,6 @@
 #include "stream/stream_mqtt.hpp"
 
+#include <algorithm>
 #include <boost/asio/post.hpp>
 
 #include "base/random.hpp"
@@ -12,6 +13,8 @@ constexpr std::chrono::seconds kTick{1};
 constexpr std::chrono::milliseconds kFastTick{50};
 constexpr std::chrono::milliseconds kDisconnectGrace{2000};
 constexpr std::chrono::milliseconds kDrainStep{50};
+// The last of the time to drain belongs to the statuses that say so.
+constexpr std::chrono::milliseconds kFarewell{1000};
 }  // namespace
 
 StreamMqtt::StreamMqtt(Dispatcher::Options options, std::filesystem::path state_dir, ChunkChannel& channel,
@@ -86,7 +89,8 @@ std::future<void> StreamMqtt::drain(std::chrono::milliseconds patience) {
   auto future = drained_.get_future();
   async::asio::post(core_.executor(), [this, patience] {
     is_draining_ = true;
-    drain_deadline_ = clock_.now() + patience;
+    farewell_ = std::min(kFarewell, patience / 4);
+    drain_deadline_ = clock_.now() + patience - farewell_;
     dispatcher_.begin_drain();
     after_event();
     schedule_tick();
@@ -141,9 +145,14 @@ void StreamMqtt::tick() {
   dispatcher_.tick();
   probe_.messages_dropped.add(session_->dropped() - std::exchange(messages_dropped_, session_->dropped()));
   if (is_draining_ && !is_drained_ && clock_.now() >= drain_deadline_) {
-    dispatcher_.end_drain();
-    is_drained_ = true;
-    drained_.set_value();
+    if (is_drain_ended_) {
+      is_drained_ = true;
+      drained_.set_value();
+    } else {
+      dispatcher_.end_drain();
+      is_drain_ended_ = true;
+      drain_deadline_ += farewell_;
+    }
   }
   after_event();
   schedule_tick();

@@ -74,8 +74,9 @@ class StreamMqtt final : private mqtt::SessionHandler {
   std::uint64_t messages_dropped_ = 0;  ///< as counted so far
 
   std::promise<void> drained_;
-  bool is_draining_ = false, is_drained_ = false;
+  bool is_draining_ = false, is_drain_ended_ = false, is_drained_ = false;
   steady_clock::time_point drain_deadline_{};
+  std::chrono::milliseconds farewell_{0};
 
   mutable std::mutex health_mutex_;
   Health health_;
