@@ -82,7 +82,9 @@ async::awaitable<http::Response> Forwarder::forward(http::Request& request, Targ
   if (!verdict.is_allowed) co_return error_response({Code::not_allowed, Origin::client, std::string(verdict.reason)});
   auto out = outgoing(request, target, *policy);
   if (!out) co_return error_response(out.error());
-  auto answer = co_await client_.send({.scheme = target.scheme, .host = target.host, .port = target.port}, *out);
+  http::Destination destination{.scheme = target.scheme, .host = target.host, .port = target.port};
+  if (!out->upgrade.empty()) destination.http2 = http::Http2Use::never;
+  auto answer = co_await client_.send(destination, *out);
   if (!answer) co_return error_response(answer.error());
   co_return incoming(std::move(*answer));
 }

@@ -85,13 +85,13 @@ TEST_F(DispatcherTest, AManifestThatDoesNotFitThePacketLeavesItsHashesOut) {
   ask(R"({"app_name":"acme/app","deliver":"direct","proplet_id":"p1","chunk_size":256})");
   const auto lane = fetches.at(0).lane;
   sizes[lane] = 25'600;
-  const std::vector<std::string> hashes(100, base::sha256("chunk").hex());
+  const std::vector<Digest> hashes(100, base::sha256("chunk"));
   dispatcher().on_image(lane, {.digest = base::sha256("image"),
                                .source = base::sha256("manifest"),
                                .pinned = "registry.example/acme/app@" + base::sha256("manifest").to_string(),
                                .size = 25'600,
                                .is_at_hand = true,
-                               .chunk_hashes = std::make_shared<const std::vector<std::string>>(hashes)});
+                               .chunk_hashes = std::make_shared<const std::vector<Digest>>(hashes)});
   const auto manifest =
       std::ranges::find_if(published, [](const auto& each) { return each.topic.ends_with("/manifest"); });
   ASSERT_NE(manifest, published.end());
