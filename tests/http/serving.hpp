@@ -18,12 +18,14 @@ namespace propeller::http {
 class PathHandler final : public Handler {
  public:
   using Answer = awaitable<Response> (*)(Request&);
-  void add(std::string path, Answer answer) { answers_[std::move(path)] = answer; }
+  void add(std::string path, Answer answer) {
+    const std::lock_guard lock(mutex_);
+    answers_[std::move(path)] = answer;
+  }
 
   awaitable<Response> handle(Request& request) override {
     ++handled;
-    const auto found = answers_.find(std::string(request.head().path));
-    if (found != answers_.end()) co_return co_await found->second(request);
+    if (const auto answer = find(std::string(request.head().path))) co_return co_await answer(request);
     co_return text_response(200, std::string(request.head().method_name) + " " + std::string(request.head().path));
   }
   void refused(const net::StreamInfo&, int status, std::string_view) override { refused_status = status; }
@@ -31,6 +33,13 @@ class PathHandler final : public Handler {
   std::atomic<int> handled = 0, refused_status = 0;
 
  private:
+  Answer find(const std::string& path) {
+    const std::lock_guard lock(mutex_);
+    const auto found = answers_.find(path);
+    return found == answers_.end() ? nullptr : found->second;
+  }
+
+  std::mutex mutex_;
   std::map<std::string, Answer> answers_;
 };
 

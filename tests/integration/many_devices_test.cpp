@@ -114,8 +114,8 @@ TEST_F(ManyDevices, ASmallModuleDoesNotWaitBehindALargeOne) {
   ASSERT_TRUE(watch.wait_chunk(large_name, 3));
   watch.request(small_name);
   ASSERT_TRUE(watch.wait_chunk(small_name, 0));
-  // The large one has 98 chunks; a few are on their way when the small one is asked for.
-  EXPECT_LT(watch.indices(large_name).size(), 40U);
+  // The large one has 98 chunks; a few are on their way when the small one is asked for, more under a sanitizer.
+  EXPECT_LT(watch.indices(large_name).size(), support::kIsSanitized ? 90U : 40U);
   EXPECT_TRUE(watch.wait_status(large_name, "done", milliseconds(90'000)));
 }
 

@@ -107,6 +107,7 @@ TEST_F(SettingsReach, ChannelCapacity) {
     EXPECT_TRUE(wait_until([&] { return chunks() == wanted; })) << chunks() << " with a capacity of " << capacity;
     EXPECT_FALSE(wait_until([&] { return chunks() > wanted; }, milliseconds(500)));
     bridge->process().signal(SIGKILL);
+    ASSERT_TRUE(bridge->process().wait_exit());
   }
 }
 
@@ -131,6 +132,7 @@ TEST_F(SettingsReach, TheKeyUnderItsLatestNames) {
   start_bridge(ids);
   auto wrong = ids;
   wrong["PROXY_API_KEY"] = "another";
+  bridge.reset();  // it has the spool
   bridge = std::make_unique<Bridge>(environment(wrong));
   EXPECT_TRUE(bridge->process().wait_line("no broker connection"));
   EXPECT_EQ(bridge->get("/health").status, 503);

@@ -145,7 +145,7 @@ MqttClient::MqttClient(MqttClientOptions options) : options_(std::move(options))
 
 MqttClient::~MqttClient() {
   mosquitto_disconnect(client_);
-  mosquitto_loop_stop(client_, true);
+  mosquitto_loop_stop(client_, false);  // a thread that is cancelled leaves its mutex locked
   mosquitto_destroy(client_);
 }
 
