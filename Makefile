@@ -44,9 +44,9 @@ bench: build/bench/build.ninja build ## speed and memory, next to what the same 
 	@$(call build_with,bench)
 	@bench/run $(BENCH_FLAGS)
 
-fuzz: build/fuzz/build.ninja ## replay each corpus, then fuzz it for FUZZ_SECONDS
+fuzz: build/asan/build.ninja ## replay each corpus, then fuzz it for FUZZ_SECONDS
 	@$(call build_with,fuzz,fuzzers)
-	@tools/fuzz.sh build/fuzz $(FUZZ_SECONDS)
+	@tools/fuzz.sh build/asan $(FUZZ_SECONDS) $(JOBS)
 
 lint: build/release/build.ninja ## format, layers, house rules, clang-tidy
 	@tools/lint.sh build/release

@@ -102,7 +102,9 @@ void set_name(X509_NAME* name, std::string_view common_name) {
 Time time_of(const ASN1_TIME* time) {
   std::tm parts{};
   if (::ASN1_TIME_to_tm(time, &parts) != 1) return {};
-  return std::chrono::system_clock::from_time_t(::timegm(&parts));
+  // RFC 5280 4.1.2.5 writes "no end" as the year 9999, which the clock's nanoseconds do not hold.
+  const auto last = std::chrono::system_clock::to_time_t(Time::max());
+  return std::chrono::system_clock::from_time_t(std::min(::timegm(&parts), last));
 }
 
 using ExtensionPtr = std::unique_ptr<X509_EXTENSION, OpensslFree<::X509_EXTENSION_free>>;

@@ -25,9 +25,10 @@ std::optional<std::chrono::milliseconds> parse_retry_after(std::string_view valu
   }
   const auto when = curl_getdate(std::string(value).c_str(), nullptr);
   if (when < 0) return std::nullopt;
-  const auto pause =
-      std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::system_clock::from_time_t(when) - now);
-  return std::clamp(pause, std::chrono::milliseconds(0), kRetryAfterMax);
+  // In seconds: a date of the year 9000 does not fit into the clock's nanoseconds.
+  const std::chrono::seconds pause =
+      std::chrono::seconds(when) - std::chrono::floor<std::chrono::seconds>(now.time_since_epoch());
+  return std::clamp(pause, std::chrono::seconds(0), std::chrono::floor<std::chrono::seconds>(kRetryAfterMax));
 }
 
 std::chrono::milliseconds retry_pause(std::uint32_t attempt, double random_unit,

@@ -24,6 +24,8 @@ TEST(ParseRetryAfter, TakesSecondsAndDatesAndClipsBoth) {
   EXPECT_EQ(parse_retry_after("Sun, 06 Nov 1994 08:49:42 GMT", now), 5s);
   EXPECT_EQ(parse_retry_after("Sun, 06 Nov 1994 08:00:00 GMT", now), 0s);
   EXPECT_EQ(parse_retry_after("Mon, 07 Nov 1994 08:00:00 GMT", now), kRetryAfterMax);
+  EXPECT_EQ(parse_retry_after("Mon, 07 Nov 9949 08:00:00 GMT", now), kRetryAfterMax);
+  EXPECT_EQ(parse_retry_after("Mon, 07 Nov 1994 08:00:00 GMT", {}), kRetryAfterMax);
   for (const std::string_view text : {"", "soon", "-5", "1.5", "7 s"})
     EXPECT_EQ(parse_retry_after(text, now), std::nullopt) << text;
 }

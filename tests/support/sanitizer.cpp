@@ -1,5 +1,6 @@
 #include "support/sanitizer.hpp"
 
+#include <algorithm>
 #include <csignal>
 
 namespace propeller::support {
@@ -9,13 +10,12 @@ namespace {
 constexpr std::size_t kFindingBytesMax = 8000;
 
 std::optional<std::string> finding_in(const std::string& output) {
-  for (const char* mark : {"Sanitizer: ", "Sanitizer:DEADLYSIGNAL", ": runtime error: "}) {
-    const auto at = output.find(mark);
-    if (at == std::string::npos) continue;
-    const auto line = output.rfind('\n', at);
-    return output.substr(line == std::string::npos ? 0 : line + 1, kFindingBytesMax);
-  }
-  return std::nullopt;
+  auto at = std::string::npos;
+  for (const char* mark : {"Sanitizer: ", "Sanitizer:DEADLYSIGNAL", ": runtime error: "})
+    at = std::min(at, output.find(mark));
+  if (at == std::string::npos) return std::nullopt;
+  const auto line = output.rfind('\n', at);
+  return output.substr(line == std::string::npos ? 0 : line + 1, kFindingBytesMax);
 }
 
 }  // namespace
