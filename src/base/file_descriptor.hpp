@@ -20,6 +20,8 @@ class FileDescriptor {
     if (fd_ >= 0) ::close(fd_);
   }
 
+  void close() { const FileDescriptor closed = std::move(*this); }
+
   [[nodiscard]] int get() const { return fd_; }
   [[nodiscard]] bool is_open() const { return fd_ >= 0; }
 

@@ -2,14 +2,13 @@
 
 #include <fcntl.h>
 #include <poll.h>
-#include <signal.h>
-#include <spawn.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <array>
 #include <cerrno>
 
+#include "base/child_process.hpp"
 #include "base/file_descriptor.hpp"
 
 namespace propeller::forward {
@@ -18,34 +17,6 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 constexpr std::chrono::milliseconds kSlice{20};
-
-/// -1 when it cannot be started. It leads a group of its own, so that its children end with it.
-pid_t spawn(const std::vector<std::string>& arguments, int output) {
-  posix_spawn_file_actions_t actions;
-  posix_spawnattr_t attributes;
-  posix_spawn_file_actions_init(&actions);
-  posix_spawnattr_init(&attributes);
-  posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
-  posix_spawn_file_actions_adddup2(&actions, output, STDOUT_FILENO);
-  posix_spawn_file_actions_adddup2(&actions, output, STDERR_FILENO);
-  sigset_t none;
-  sigset_t all;
-  sigemptyset(&none);
-  sigfillset(&all);
-  posix_spawnattr_setsigmask(&attributes, &none);
-  posix_spawnattr_setsigdefault(&attributes, &all);
-  posix_spawnattr_setpgroup(&attributes, 0);
-  posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETPGROUP);
-  std::vector<std::string> copies = arguments;
-  std::vector<char*> pointers;
-  for (auto& copy : copies) pointers.push_back(copy.data());
-  pointers.push_back(nullptr);
-  pid_t child = -1;
-  const int error = posix_spawnp(&child, arguments.front().c_str(), &actions, &attributes, pointers.data(), environ);
-  posix_spawn_file_actions_destroy(&actions);
-  posix_spawnattr_destroy(&attributes);
-  return error == 0 ? child : -1;
-}
 
 /// Until the program closes its output, or the time is over.
 void collect(int pipe, std::string& output, Clock::time_point deadline) {
@@ -67,9 +38,7 @@ int reap(pid_t child, Clock::time_point deadline) {
     if (::waitpid(child, &status, WNOHANG) == child) return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
     ::poll(nullptr, 0, static_cast<int>(kSlice.count()));
   }
-  ::kill(-child, SIGKILL);
-  while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {
-  }
+  base::kill_program(child);
   return -1;
 }
 
@@ -92,13 +61,11 @@ ProgramResult run_program(const std::vector<std::string>& arguments, std::chrono
   const base::FileDescriptor ours(ends[0]);
   base::FileDescriptor theirs(ends[1]);
   const auto deadline = Clock::now() + limit;
-  const pid_t child = spawn(arguments, theirs.get());
-  if (child < 0) return result;
-  {
-    const base::FileDescriptor closed = std::move(theirs);
-  }
+  const auto child = base::start_program(arguments, {.input = -1, .output = theirs.get(), .error = theirs.get()});
+  if (!child) return result;
+  theirs.close();
   collect(ours.get(), result.output, deadline);
-  result.exit_code = reap(child, deadline);
+  result.exit_code = reap(*child, deadline);
   return result;
 }
 

@@ -2,8 +2,6 @@
 
 #include <fcntl.h>
 #include <poll.h>
-#include <signal.h>
-#include <spawn.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -12,6 +10,8 @@
 #include <cerrno>
 #include <utility>
 
+#include "base/child_process.hpp"
+#include "base/file_descriptor.hpp"
 #include "registry/docker_config.hpp"
 
 namespace propeller::registry {
@@ -20,56 +20,13 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-class Fd {
- public:
-  explicit Fd(int fd = -1) : fd_(fd) {}
-  ~Fd() { reset(); }
-  Fd(const Fd&) = delete;
-  Fd& operator=(const Fd&) = delete;
-  [[nodiscard]] int get() const { return fd_; }
-  void reset(int fd = -1) {
-    if (fd_ >= 0) ::close(fd_);
-    fd_ = fd;
-  }
-
- private:
-  int fd_;
-};
-
 // A socket pair instead of two pipes: a helper that dies early cannot hurt us with SIGPIPE.
-bool make_channel(Fd& ours, Fd& theirs) {
+bool make_channel(base::FileDescriptor& ours, base::FileDescriptor& theirs) {
   std::array<int, 2> pair{};
   if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair.data()) != 0) return false;
-  ours.reset(pair[0]);
-  theirs.reset(pair[1]);
+  ours = base::FileDescriptor(pair[0]);
+  theirs = base::FileDescriptor(pair[1]);
   return true;
-}
-
-// -1 when there is no such program. It leads a group of its own, so that its children can be ended with it.
-pid_t spawn(const std::string& program, int channel) {
-  posix_spawn_file_actions_t actions;
-  posix_spawnattr_t attributes;
-  posix_spawn_file_actions_init(&actions);
-  posix_spawnattr_init(&attributes);
-  posix_spawn_file_actions_adddup2(&actions, channel, STDIN_FILENO);
-  posix_spawn_file_actions_adddup2(&actions, channel, STDOUT_FILENO);
-  posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, "/dev/null", O_WRONLY, 0);
-  sigset_t none;
-  sigset_t all;
-  sigemptyset(&none);
-  sigfillset(&all);
-  posix_spawnattr_setsigmask(&attributes, &none);
-  posix_spawnattr_setsigdefault(&attributes, &all);
-  posix_spawnattr_setpgroup(&attributes, 0);
-  posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETPGROUP);
-  std::string argument = "get";
-  std::string name = program;
-  std::array<char*, 3> arguments{name.data(), argument.data(), nullptr};
-  pid_t child = -1;
-  const int error = posix_spawnp(&child, program.c_str(), &actions, &attributes, arguments.data(), environ);
-  posix_spawn_file_actions_destroy(&actions);
-  posix_spawnattr_destroy(&attributes);
-  return error == 0 ? child : -1;
 }
 
 enum class Ending { whole, too_much, too_late };
@@ -100,9 +57,7 @@ int reap(pid_t child, Ending ending, const std::stop_token& stop) {
     if (ended == child) return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
     ::poll(nullptr, 0, static_cast<int>(kSlice.count()));
   }
-  ::kill(-child, SIGKILL);
-  while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {
-  }
+  status = base::kill_program(child);
   return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
@@ -113,12 +68,13 @@ Result<std::optional<Credentials>> ask_helper(std::string name, std::string serv
   const auto failed = [&](std::string_view why) {
     return fail(Code::unauthorized, Origin::internal, program + " " + std::string(why));
   };
-  Fd ours;
-  Fd theirs;
+  base::FileDescriptor ours;
+  base::FileDescriptor theirs;
   if (!make_channel(ours, theirs)) return failed("could not be started");
-  const pid_t child = spawn(program, theirs.get());
-  if (child < 0) return failed("could not be started");
-  theirs.reset();
+  const auto child =
+      base::start_program({program, "get"}, {.input = theirs.get(), .output = theirs.get(), .error = -1});
+  if (!child) return failed("could not be started");
+  theirs.close();
   server.push_back('\n');
   // It fits into the socket's buffer; a helper that does not read it has ended or will be ended.
   [[maybe_unused]] const auto sent = ::send(ours.get(), server.data(), server.size(), MSG_NOSIGNAL);
@@ -126,7 +82,7 @@ Result<std::optional<Credentials>> ask_helper(std::string name, std::string serv
 
   std::string output;
   const auto ending = collect(ours.get(), output, stop);
-  const int status = reap(child, ending, stop);
+  const int status = reap(*child, ending, stop);
   if (ending == Ending::too_late) return failed("did not answer in time");
   if (ending == Ending::too_much) return failed("answered with more than 64 KiB");
   if (status != 0) {

@@ -1,6 +1,5 @@
 #include "store/layout_directory.hpp"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/file.h>
@@ -14,6 +13,7 @@
 
 #include "base/random.hpp"
 #include "base/units.hpp"
+#include "store/directory_names.hpp"
 
 namespace propeller::store {
 
@@ -41,19 +41,6 @@ std::string_view advice(int number) {
     case EMFILE:
     case ENFILE: return "; raise the limit of open files (`ulimit -n`)";
     default: return "";
-  }
-}
-
-void for_each_name(const base::FileDescriptor& directory, const std::function<void(const char*)>& visit) {
-  const int copy = ::openat(directory.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (copy < 0) return;
-  const std::unique_ptr<DIR, int (*)(DIR*)> stream(::fdopendir(copy), [](DIR* open) { return ::closedir(open); });
-  if (!stream) {
-    ::close(copy);
-    return;
-  }
-  while (const dirent* entry = ::readdir(stream.get())) {
-    if (entry->d_name[0] != '.') visit(entry->d_name);
   }
 }
 

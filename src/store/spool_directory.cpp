@@ -1,6 +1,5 @@
 #include "store/spool_directory.hpp"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/file.h>
@@ -12,6 +11,7 @@
 #include <system_error>
 
 #include "base/random.hpp"
+#include "store/directory_names.hpp"
 
 namespace propeller::store {
 
@@ -171,19 +171,11 @@ void SpoolDirectory::remove_module(const std::string& name) const { ::unlinkat(m
 
 void SpoolDirectory::for_each(const base::FileDescriptor& directory,
                               const std::function<void(ListedFile)>& visit) const {
-  const int copy = ::openat(directory.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (copy < 0) return;
-  const std::unique_ptr<DIR, int (*)(DIR*)> stream(::fdopendir(copy), [](DIR* open) { return ::closedir(open); });
-  if (!stream) {
-    ::close(copy);
-    return;
-  }
-  while (const dirent* entry = ::readdir(stream.get())) {
+  for_each_name(directory, [&](const char* name) {
     struct stat status{};
-    if (::fstatat(directory.get(), entry->d_name, &status, AT_SYMLINK_NOFOLLOW) != 0 || !S_ISREG(status.st_mode))
-      continue;
-    visit({.name = entry->d_name, .size = static_cast<std::uint64_t>(status.st_size), .modified = status.st_mtim});
-  }
+    if (::fstatat(directory.get(), name, &status, AT_SYMLINK_NOFOLLOW) != 0 || !S_ISREG(status.st_mode)) return;
+    visit({.name = name, .size = static_cast<std::uint64_t>(status.st_size), .modified = status.st_mtim});
+  });
 }
 
 }  // namespace propeller::store
