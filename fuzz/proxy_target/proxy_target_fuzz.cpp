@@ -26,8 +26,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   }
   ASSERT(!no_proxy.matches(host, 80) || !host.empty());
   if (const auto digest = digest_in_path(text)) {
-    ASSERT(digest->hex.size() == (digest->algorithm == DigestAlgorithm::sha512 ? 128U : 64U));
-    ASSERT(parse_digest(digest->to_string()) == digest);
+    ASSERT(digest->hex().size() == digest->bytes().size() * 2);
+    ASSERT(store::BlobDigest::parse(digest->to_string()) == *digest);
   }
   return 0;
 }

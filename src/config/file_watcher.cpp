@@ -29,7 +29,7 @@ std::unexpected<Error> failed(std::string_view what) {
 std::vector<fs::path> directories_on_the_way(const fs::path& file) {
   std::vector<fs::path> found;
   std::error_code error;
-  fs::path todo = fs::absolute(file, error).lexically_normal();
+  fs::path path = fs::absolute(file, error).lexically_normal();
   std::size_t links = 0;
   const auto add = [&](const fs::path& directory) {
     if (std::ranges::find(found, directory) == found.end()) found.push_back(directory);
@@ -37,7 +37,7 @@ std::vector<fs::path> directories_on_the_way(const fs::path& file) {
   for (bool is_followed = true; is_followed && links <= kLinksMax;) {
     is_followed = false;
     fs::path done;
-    for (auto part = todo.begin(); part != todo.end(); ++part) {
+    for (auto part = path.begin(); part != path.end(); ++part) {
       const auto here = done / *part;
       if (!fs::is_symlink(here, error)) {
         done = here;
@@ -46,14 +46,14 @@ std::vector<fs::path> directories_on_the_way(const fs::path& file) {
       add(done);
       const auto target = fs::read_symlink(here, error);
       fs::path rest = target.is_absolute() ? target : done / target;
-      while (++part != todo.end()) rest /= *part;
-      todo = rest.lexically_normal();
+      while (++part != path.end()) rest /= *part;
+      path = rest.lexically_normal();
       is_followed = true;
       ++links;
       break;
     }
   }
-  add(todo.parent_path());
+  add(path.parent_path());
   return found;
 }
 

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "registry/host_policy.hpp"
+#include "net/address.hpp"
 
 namespace propeller::forward {
 
@@ -17,8 +17,8 @@ constexpr Verdict kReserved{.is_allowed = false, .reason = "the address is reser
 constexpr Verdict kOwnPort{.is_allowed = false, .reason = "the target is the proxy itself"};
 
 Verdict judge(const address& target) {
-  using registry::AddressKind;
-  switch (registry::classify(target)) {
+  using net::AddressKind;
+  switch (net::classify(target)) {
     case AddressKind::is_public:
     case AddressKind::is_private: return kAllowed;
     case AddressKind::is_loopback: return kLoopback;

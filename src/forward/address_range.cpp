@@ -5,22 +5,13 @@
 #include <algorithm>
 #include <charconv>
 
+#include "net/address.hpp"
+
 namespace propeller::forward {
 
 namespace ip = boost::asio::ip;
 
 namespace {
-
-template <class Bytes>
-bool has_prefix(const Bytes& one, const Bytes& network, unsigned bits) {
-  for (std::size_t i = 0; i < one.size() && bits > 0; ++i) {
-    const unsigned taken = std::min(bits, 8U);
-    const unsigned mask = (0xff00U >> taken) & 0xffU;
-    if ((one[i] & mask) != (network[i] & mask)) return false;
-    bits -= taken;
-  }
-  return true;
-}
 
 std::optional<address> parse_address(std::string_view text) {
   boost::system::error_code error;
@@ -55,12 +46,7 @@ std::optional<AddressRange> AddressRange::parse(std::string_view text) {
   return AddressRange(plain, bits);
 }
 
-bool AddressRange::contains(const address& one) const {
-  const auto plain = unmapped(one);
-  if (plain.is_v4() != network_.is_v4()) return false;
-  if (plain.is_v4()) return has_prefix(plain.to_v4().to_bytes(), network_.to_v4().to_bytes(), bits_);
-  return has_prefix(plain.to_v6().to_bytes(), network_.to_v6().to_bytes(), bits_);
-}
+bool AddressRange::contains(const address& one) const { return net::is_within(unmapped(one), network_, bits_); }
 
 std::vector<AddressRange> parse_ranges(const std::vector<std::string>& texts) {
   std::vector<AddressRange> ranges;

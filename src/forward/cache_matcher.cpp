@@ -6,8 +6,13 @@
 #include <array>
 
 #include "forward/redaction.hpp"
+#include "http/syntax.hpp"
 
 namespace propeller::forward {
+
+using http::contains_ignoring_case;
+using http::equals_ignoring_case;
+using store::BlobDigest;
 
 namespace {
 
@@ -15,21 +20,22 @@ constexpr std::size_t kSha256Digits = 64;
 constexpr std::size_t kSha512Digits = 128;
 constexpr std::array<std::string_view, 2> kRegistryTypes{"application/vnd.docker.", "application/vnd.oci."};
 
-bool is_hex(char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F'); }
+bool is_hex(char digit) { return http::hex_value(digit) >= 0; }
 
 /// As many hex digits as there are at the start.
 std::size_t hex_digits(std::string_view text) {
   return static_cast<std::size_t>(std::ranges::find_if_not(text, is_hex) - text.begin());
 }
 
-ContentDigest made_of(DigestAlgorithm algorithm, std::string_view hex) {
-  std::string lower(hex);
-  for (char& c : lower) c = c >= 'A' && c <= 'F' ? static_cast<char>(c + ('a' - 'A')) : c;
-  return {algorithm, std::move(lower)};
+std::optional<BlobDigest> made_of(std::string_view prefix, std::string_view hex) {
+  std::string text(prefix);
+  for (const char digit : hex) text += http::to_lower(digit);
+  const auto digest = BlobDigest::parse(text);
+  return digest ? std::optional(*digest) : std::nullopt;
 }
 
 /// A digest that begins here, with as many digits as its algorithm has and no more.
-std::optional<ContentDigest> digest_at(std::string_view text) {
+std::optional<BlobDigest> digest_at(std::string_view text) {
   const bool is_sha512 = text.starts_with("sha512");
   if (!is_sha512 && !text.starts_with("sha256")) return std::nullopt;
   text.remove_prefix(6);
@@ -42,15 +48,15 @@ std::optional<ContentDigest> digest_at(std::string_view text) {
   }
   const auto wanted = is_sha512 ? kSha512Digits : kSha256Digits;
   if (hex_digits(text) != wanted) return std::nullopt;
-  return made_of(is_sha512 ? DigestAlgorithm::sha512 : DigestAlgorithm::sha256, text.substr(0, wanted));
+  return made_of(is_sha512 ? "sha512:" : "sha256:", text.substr(0, wanted));
 }
 
 /// "/HEX64/", as the file system layout of a registry has it.
-std::optional<ContentDigest> segment_at(std::string_view text) {
+std::optional<BlobDigest> segment_at(std::string_view text) {
   if (!text.starts_with('/') || hex_digits(text.substr(1)) != kSha256Digits) return std::nullopt;
   const auto rest = text.substr(1 + kSha256Digits);
   if (!rest.empty() && rest.front() != '/') return std::nullopt;
-  return made_of(DigestAlgorithm::sha256, text.substr(1, kSha256Digits));
+  return made_of("sha256:", text.substr(1, kSha256Digits));
 }
 
 bool names_registry_type(std::string_view value) {
@@ -60,41 +66,27 @@ bool names_registry_type(std::string_view value) {
 
 /// Whether a directive is there, with an argument or without.
 bool has_directive(std::string_view value, std::string_view directive) {
-  while (!value.empty()) {
-    const auto comma = value.find(',');
-    auto one = value.substr(0, std::min(comma, value.find('=')));
-    while (one.starts_with(' ')) one.remove_prefix(1);
-    while (one.ends_with(' ')) one.remove_suffix(1);
-    if (equals_ignoring_case(one, directive)) return true;
-    value.remove_prefix(comma == std::string_view::npos ? value.size() : comma + 1);
+  while (const auto member = http::next_member(value)) {
+    if (equals_ignoring_case(http::trim(member->substr(0, member->find('='))), directive)) return true;
   }
   return false;
 }
 
-bool any_value(FieldSpan fields, std::string_view name, auto predicate) {
-  return std::ranges::any_of(
-      fields, [&](const Field& field) { return equals_ignoring_case(field.name, name) && predicate(field.value); });
+bool any_value(http::FieldView fields, std::string_view name, auto predicate) {
+  return std::ranges::any_of(fields, [&](const http::Field& field) {
+    return equals_ignoring_case(field.name, name) && predicate(field.value);
+  });
 }
 
 }  // namespace
 
-std::string ContentDigest::to_string() const {
-  return (algorithm == DigestAlgorithm::sha512 ? "sha512:" : "sha256:") + hex;
-}
-
-std::optional<ContentDigest> digest_in_path(std::string_view path) {
+std::optional<BlobDigest> digest_in_path(std::string_view path) {
   for (std::size_t i = 0; i < path.size(); ++i) {
     if (path[i] != 's' && path[i] != '/') continue;
     const auto rest = path.substr(i);
     if (auto found = path[i] == 's' ? digest_at(rest) : segment_at(rest)) return found;
   }
   return std::nullopt;
-}
-
-std::optional<ContentDigest> parse_digest(std::string_view text) {
-  auto found = digest_at(text);
-  if (!found || found->to_string().size() != text.size()) return std::nullopt;
-  return found;
 }
 
 CacheMatcher::CacheMatcher(const config::Cache& settings)
@@ -125,7 +117,7 @@ CacheDecision CacheMatcher::check_request(const CacheRequest& request) const {
   if (!is_enabled_ || request.method != "GET") return decision;
   decision.digest = digest_in_path(request.path);
   if (!is_cacheable(request, decision.digest.has_value())) return decision;
-  const auto has = [&](std::string_view name) { return find_field(request.fields, name).has_value(); };
+  const auto has = [&](std::string_view name) { return request.fields.contains(name); };
   decision.may_look_up = true;
   decision.may_store = !has("Authorization") && !has("Cookie");
   decision.key.append(request.authority).append(request.path);
@@ -133,7 +125,7 @@ CacheDecision CacheMatcher::check_request(const CacheRequest& request) const {
   return decision;
 }
 
-bool CacheMatcher::is_storable(int status, FieldSpan fields) const {
+bool CacheMatcher::is_storable(int status, http::FieldView fields) const {
   constexpr int kPartialContent = 206;
   if (status < 200 || status > 299 || status == kPartialContent) return false;
   const auto is_kept_out = [](std::string_view value) {
@@ -143,7 +135,7 @@ bool CacheMatcher::is_storable(int status, FieldSpan fields) const {
   if (any_value(fields, "Vary", [](std::string_view value) { return value.find('*') != std::string_view::npos; }))
     return false;
   if (!is_content_aware_) return true;
-  return find_field(fields, "Docker-Content-Digest").has_value() || any_value(fields, "Content-Type", [](auto value) {
+  return fields.contains("Docker-Content-Digest") || any_value(fields, "Content-Type", [](auto value) {
            return names_registry_type(value) || equals_ignoring_case(value.substr(0, 24), "application/octet-stream");
          });
 }

@@ -7,7 +7,8 @@
 #include <vector>
 
 #include "config/forward_settings.hpp"
-#include "forward/field.hpp"
+#include "http/fields.hpp"
+#include "store/blob_digest.hpp"
 
 namespace re2 {
 class RE2;
@@ -15,22 +16,9 @@ class RE2;
 
 namespace propeller::forward {
 
-enum class DigestAlgorithm { sha256, sha512 };
-
-/// The name of content by its hash, as a URL or header gives it.
-struct ContentDigest {
-  DigestAlgorithm algorithm = DigestAlgorithm::sha256;
-  std::string hex;  ///< lower case, 64 or 128 digits
-
-  [[nodiscard]] std::string to_string() const;  ///< "sha256:…"
-  friend bool operator==(const ContentDigest&, const ContentDigest&) = default;
-};
-
 /// The first of `sha256:HEX64`, `sha512:HEX128`, or HEX64 as a whole segment (`/HEX64/`, also at the end). `%3A` is a
 /// colon.
-[[nodiscard]] std::optional<ContentDigest> digest_in_path(std::string_view path);
-/// "sha256:…" and nothing else: Docker-Content-Digest.
-[[nodiscard]] std::optional<ContentDigest> parse_digest(std::string_view text);
+[[nodiscard]] std::optional<store::BlobDigest> digest_in_path(std::string_view path);
 
 /// A request as the cache looks at it.
 struct CacheRequest {
@@ -38,14 +26,14 @@ struct CacheRequest {
   std::string_view authority;  ///< verified; with the port where it is not the scheme's
   std::string_view path;
   std::string_view query;  ///< without the question mark
-  FieldSpan fields;        ///< as the client sent them, before any rule
+  http::FieldView fields;  ///< as the client sent them, before any rule
 };
 
 struct CacheDecision {
   bool may_look_up = false;  ///< an entry may answer
   bool may_store = false;    ///< the response may become one, if it is fit for that
   std::string key;           ///< authority and path; with the query where that is what gives access
-  std::optional<ContentDigest> digest;
+  std::optional<store::BlobDigest> digest;
 };
 
 /// Which requests and responses are kept: content by digest under the patterns of the configuration.
@@ -64,7 +52,7 @@ class CacheMatcher {
   CacheMatcher& operator=(CacheMatcher&&) noexcept;
 
   [[nodiscard]] CacheDecision check_request(const CacheRequest& request) const;
-  [[nodiscard]] bool is_storable(int status, FieldSpan fields) const;
+  [[nodiscard]] bool is_storable(int status, http::FieldView fields) const;
 
  private:
   [[nodiscard]] bool is_cacheable(const CacheRequest& request, bool has_digest) const;

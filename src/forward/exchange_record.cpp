@@ -10,10 +10,13 @@
 #include <span>
 
 #include "base/base64.hpp"
-#include "forward/field.hpp"
 #include "forward/redaction.hpp"
+#include "http/syntax.hpp"
 
 namespace propeller::forward {
+
+using http::contains_ignoring_case;
+using http::equals_ignoring_case;
 
 namespace {
 

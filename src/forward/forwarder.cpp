@@ -35,12 +35,8 @@ Result<http::OutgoingRequest> outgoing(http::Request& request, const Target& tar
     return fail(Code::bad_request, Origin::client, "this request has passed through here before: a loop");
   http::remove_hop_by_hop(out.fields);
   out.fields.remove("Host");
-  if (!policy.rules.empty()) {
-    std::vector<Field> seen;
-    for (const auto& field : head.fields) seen.push_back({field.name, field.value});
-    for (const auto& change : policy.rules.apply(target.host, seen).changes)
-      out.fields.set(change.name, change.value.reveal());
-  }
+  const auto injection = policy.rules.apply(target.host, head.fields);
+  for (const auto& change : injection.changes) out.fields.set(change.name, change.value.reveal());
   http::append_via(out.fields, head.version, kProxyName);
   out.informational = &request;
   out.upgrade = std::string(http::requested_upgrade(head));

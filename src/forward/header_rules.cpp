@@ -2,25 +2,18 @@
 
 #include <algorithm>
 
+#include "http/syntax.hpp"
+
 namespace propeller::forward {
+
+using http::equals_ignoring_case;
 
 namespace {
 
-bool holds(const std::vector<config::HeaderCondition>& conditions, FieldSpan fields) {
+bool holds(const std::vector<config::HeaderCondition>& conditions, http::FieldView fields) {
   return std::ranges::all_of(conditions, [&](const config::HeaderCondition& condition) {
-    return find_field(fields, condition.header) == std::string_view(condition.equals);
+    return fields.find(condition.header) == std::string_view(condition.equals);
   });
-}
-
-/// Every value there is, of all fields of that name: the second is not lost.
-std::string joined(FieldSpan fields, std::string_view name) {
-  std::string all;
-  for (const auto& field : fields) {
-    if (!equals_ignoring_case(field.name, name) || field.value.empty()) continue;
-    if (!all.empty()) all += ", ";
-    all += field.value;
-  }
-  return all;
 }
 
 void change(std::vector<Injection::Change>& changes, std::string_view name, Secret value) {
@@ -44,7 +37,7 @@ HeaderRules::HeaderRules(std::vector<config::HeaderRule> rules) {
   std::ranges::sort(rules_, [](const Rule& a, const Rule& b) { return (a.pattern <=> b.pattern) < 0; });
 }
 
-Injection HeaderRules::apply(std::string_view host, FieldSpan fields) const {
+Injection HeaderRules::apply(std::string_view host, http::FieldView fields) const {
   const auto rule = std::ranges::find_if(
       rules_, [&](const Rule& one) { return one.pattern.matches(host) && holds(one.what.conditions, fields); });
   if (rule == rules_.end()) return {};
@@ -53,7 +46,7 @@ Injection HeaderRules::apply(std::string_view host, FieldSpan fields) const {
   for (const auto& [name, value] : rule->what.append) {
     const auto was_set = std::ranges::find_if(
         injection.changes, [&](const Injection::Change& one) { return equals_ignoring_case(one.name, name); });
-    auto all = was_set == injection.changes.end() ? joined(fields, name) : was_set->value.reveal();
+    auto all = was_set == injection.changes.end() ? fields.joined(name) : was_set->value.reveal();
     if (!all.empty()) all += ", ";
     change(injection.changes, name, Secret(all + value.reveal()));
   }

@@ -5,8 +5,8 @@
 #include <vector>
 
 #include "config/forward_settings.hpp"
-#include "forward/field.hpp"
 #include "forward/host_pattern.hpp"
+#include "http/fields.hpp"
 
 namespace propeller::forward {
 
@@ -33,7 +33,7 @@ class HeaderRules {
 
   /// `host` is the authority that was verified (of the URL, of CONNECT, or the name in the upstream's certificate), as
   /// host_of() gives it; never what a Host header inside a tunnel says.
-  [[nodiscard]] Injection apply(std::string_view host, FieldSpan fields) const;
+  [[nodiscard]] Injection apply(std::string_view host, http::FieldView fields) const;
   [[nodiscard]] bool empty() const { return rules_.empty(); }
 
  private:

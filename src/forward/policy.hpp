@@ -20,7 +20,4 @@ struct Policy {
 
 using PolicyPtr = std::shared_ptr<const Policy>;
 
-/// In Via and Proxy-Status; a request that carries it came from us.
-inline constexpr std::string_view kProxyName = "propeller-proxy";
-
 }  // namespace propeller::forward

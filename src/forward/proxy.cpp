@@ -7,6 +7,7 @@
 #include <future>
 
 #include "forward/proxy_core.hpp"
+#include "net/address.hpp"
 
 namespace propeller::forward {
 
@@ -39,7 +40,8 @@ struct Proxy::Parts {
 
   [[nodiscard]] PolicyPtr policy(const std::vector<asio::ip::tcp::endpoint>& own) const {
     const auto& settings = shared.settings;
-    TargetGuardOptions guard{.allow_targets = settings.proxy.allow_targets};
+    TargetGuardOptions guard{
+        .allow_targets = settings.proxy.allow_targets, .own = {}, .machine_addresses = net::machine_addresses()};
     for (const auto& each : own) guard.own.push_back({.address = each.address().to_string(), .port = each.port()});
     guard.own.push_back(settings.api.listen);
     return std::make_shared<const Policy>(Policy{.access = {AllowList(settings.rules.allowlist), TargetGuard(guard)},
@@ -108,11 +110,10 @@ Result<void> Proxy::start() {
   return {};
 }
 
-Result<void> Proxy::apply(const config::RuntimeRules& rules) {
+void Proxy::apply(const config::RuntimeRules& rules) {
   settings_.rules = rules;
   parts_->shared.settings.rules = rules;
   parts_->post_policy(parts_->policy(addresses_));
-  return {};
 }
 
 void Proxy::stop(std::chrono::milliseconds grace) {

@@ -27,7 +27,7 @@ class Proxy {
   /// Requests in progress have `grace` to end.
   void stop(std::chrono::milliseconds grace);
   /// Other rules from the next request on.
-  [[nodiscard]] Result<void> apply(const config::RuntimeRules& rules);
+  void apply(const config::RuntimeRules& rules);
 
   /// Where it listens, with the ports it got.
   [[nodiscard]] const std::vector<boost::asio::ip::tcp::endpoint>& addresses() const { return addresses_; }

@@ -7,8 +7,6 @@ namespace propeller::forward {
 
 namespace {
 
-constexpr std::string_view kName = "propeller-proxy";
-
 struct Row {
   Code code;
   FailureAnswer answer;
@@ -60,7 +58,7 @@ FailureAnswer answer_for(const Error& error) {
 }
 
 std::string proxy_status(const Error& error) {
-  std::string text(kName);
+  std::string text(kProxyName);
   text.append("; error=").append(answer_for(error).type);
   if (error.detail.empty()) return text;
   text += "; details=\"";

@@ -7,6 +7,9 @@
 
 namespace propeller::forward {
 
+/// In Via and Proxy-Status; a request that carries it came from us.
+inline constexpr std::string_view kProxyName = "propeller-proxy";
+
 /// What a client is told of a failure: its status, and an error type that programs know.
 struct FailureAnswer {
   int status;

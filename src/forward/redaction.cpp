@@ -5,9 +5,12 @@
 #include <optional>
 #include <vector>
 
-#include "forward/field.hpp"
+#include "http/syntax.hpp"
 
 namespace propeller::forward {
+
+using http::contains_ignoring_case;
+using http::equals_ignoring_case;
 
 namespace {
 
@@ -17,20 +20,14 @@ bool ends_with_word(std::string_view name, std::string_view word) {
   return before == '-' || before == '_';
 }
 
-int hex_digit(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
-
 /// A name in a query may be written with percent signs, and mean the same to the server.
 std::string percent_decoded(std::string_view text) {
   std::string out;
   for (std::size_t i = 0; i < text.size(); ++i) {
     const bool is_escape =
-        text[i] == '%' && i + 2 < text.size() && hex_digit(text[i + 1]) >= 0 && hex_digit(text[i + 2]) >= 0;
+        text[i] == '%' && i + 2 < text.size() && http::hex_value(text[i + 1]) >= 0 && http::hex_value(text[i + 2]) >= 0;
     if (is_escape) {
-      out += static_cast<char>(hex_digit(text[i + 1]) * 16 + hex_digit(text[i + 2]));
+      out += static_cast<char>(http::hex_value(text[i + 1]) * 16 + http::hex_value(text[i + 2]));
       i += 2;
     } else {
       out += text[i];

@@ -5,10 +5,12 @@
 #include "base/base64.hpp"
 #include "base/digest.hpp"
 #include "base/random.hpp"
-#include "forward/field.hpp"
 #include "forward/password.hpp"
+#include "http/syntax.hpp"
 
 namespace propeller::forward {
+
+using http::equals_ignoring_case;
 
 namespace {
 

@@ -38,12 +38,10 @@ bool FieldView::has_member(std::string_view name, std::string_view member) const
 
 std::string FieldView::joined(std::string_view name) const {
   std::string text;
-  bool is_first = true;
   for (const Field& field : fields_) {
-    if (!equals_ignoring_case(field.name, name)) continue;
-    if (!is_first) text += ", ";
+    if (field.value.empty() || !equals_ignoring_case(field.name, name)) continue;
+    if (!text.empty()) text += ", ";
     text += field.value;
-    is_first = false;
   }
   return text;
 }

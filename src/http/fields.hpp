@@ -23,7 +23,8 @@ struct Field {
 class FieldView {
  public:
   FieldView() = default;
-  FieldView(std::span<const Field> fields) : fields_(fields) {}  // NOLINT: a view converts, as std::string_view does
+  FieldView(std::span<const Field> fields) : fields_(fields) {}     // NOLINT: a view converts, as std::string_view does
+  FieldView(const std::vector<Field>& fields) : fields_(fields) {}  // NOLINT
 
   [[nodiscard]] auto begin() const { return fields_.begin(); }
   [[nodiscard]] auto end() const { return fields_.end(); }
@@ -36,7 +37,7 @@ class FieldView {
   [[nodiscard]] std::size_t count(std::string_view name) const;
   /// Whether one of the fields of that name has this member in its comma-separated list, without regard to case.
   [[nodiscard]] bool has_member(std::string_view name, std::string_view member) const;
-  /// All values of that name as one, joined with ", ". Empty when there is none.
+  /// All values of that name as one, joined with ", "; empty ones are left out. Empty when there is none.
   [[nodiscard]] std::string joined(std::string_view name) const;
 
  private:

@@ -78,4 +78,8 @@ std::optional<std::string_view> next_member(std::string_view& list) {
   return std::nullopt;
 }
 
+bool contains_ignoring_case(std::string_view text, std::string_view part) {
+  return part.empty() || !std::ranges::search(text, part, {}, to_lower, to_lower).empty();
+}
+
 }  // namespace propeller::http

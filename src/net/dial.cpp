@@ -1,7 +1,6 @@
 #include "net/dial.hpp"
 
 #include <fmt/ostream.h>
-#include <netdb.h>
 #include <poll.h>
 
 #include <algorithm>
@@ -36,23 +35,10 @@ std::unexpected<Error> refuse(std::string detail) {
 }
 
 Result<Endpoints> ask_system(const std::string& host, std::uint16_t port) {
-  addrinfo hints{};
-  hints.ai_family = AF_UNSPEC;
-  hints.ai_socktype = SOCK_STREAM;
-  addrinfo* found = nullptr;
-  if (const int code = ::getaddrinfo(host.c_str(), nullptr, &hints, &found); code != 0) {
-    return refuse(fmt::format("the host name {} has no address: {}", host, ::gai_strerror(code)));
-  }
-  const std::unique_ptr<addrinfo, decltype(&::freeaddrinfo)> owned(found, &::freeaddrinfo);
+  const auto addresses = look_up(host);
+  if (!addresses) return refuse(addresses.error().detail);
   Endpoints endpoints;
-  for (const addrinfo* at = found; at != nullptr && endpoints.size() < kAddressesMax; at = at->ai_next) {
-    asio::ip::tcp::endpoint endpoint;
-    if (at->ai_addrlen > endpoint.capacity()) continue;
-    std::memcpy(endpoint.data(), at->ai_addr, at->ai_addrlen);
-    endpoint.resize(at->ai_addrlen);
-    endpoint.port(port);
-    endpoints.push_back(endpoint);
-  }
+  for (const auto& address : *addresses) endpoints.emplace_back(address, port);
   return endpoints;
 }
 

@@ -7,10 +7,9 @@
 #include <vector>
 
 #include "base/error.hpp"
+#include "net/look_up.hpp"
 
 namespace propeller::net {
-
-inline constexpr std::size_t kAddressesMax = 16;
 
 /// The addresses of a host, in the order of the system's preference, at most kAddressesMax. Blocks until they are
 /// known, `deadline` has passed, or is_cancelled() is true; the system's resolver itself cannot be interrupted and is

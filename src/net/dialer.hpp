@@ -26,7 +26,7 @@ struct DialRequest {
 /// Connects to hosts: finds the addresses, leaves out those that the policy forbids, and tries the others, the families
 /// in turn, each kStagger after the one before or as soon as that has failed; the first that answers is taken.
 ///
-/// Bound:    kAddressesMax attempts (net/dial.hpp).
+/// Bound:    kAddressesMax attempts (net/look_up.hpp).
 /// Errors:   those of the resolver, of the policy, connection_refused with what the last attempt said, timeout.
 /// Threads:  one core.
 /// Lifetime: the resolver outlives it; it outlives the calls of dial().

@@ -1,8 +1,6 @@
 #include "net/resolver.hpp"
 
 #include <fmt/format.h>
-#include <netdb.h>
-#include <netinet/in.h>
 
 #include <algorithm>
 #include <boost/asio/post.hpp>
@@ -10,11 +8,8 @@
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
-#include <cstring>
 #include <mutex>
 #include <optional>
-
-#include "net/dial.hpp"
 
 namespace propeller::net {
 
@@ -24,37 +19,8 @@ namespace asio = boost::asio;
 using async::awaitable;
 using Clock = std::chrono::steady_clock;
 
-asio::ip::address address_of(const addrinfo& found) {
-  if (found.ai_family == AF_INET6) {
-    sockaddr_in6 raw{};
-    std::memcpy(&raw, found.ai_addr, sizeof raw);
-    asio::ip::address_v6::bytes_type bytes{};
-    std::memcpy(bytes.data(), &raw.sin6_addr, bytes.size());
-    return asio::ip::make_address_v6(bytes, raw.sin6_scope_id);
-  }
-  sockaddr_in raw{};
-  std::memcpy(&raw, found.ai_addr, sizeof raw);
-  return asio::ip::make_address_v4(ntohl(raw.sin_addr.s_addr));
-}
-
-Result<Addresses> ask_system(const std::string& host) {
-  addrinfo hints{};
-  hints.ai_family = AF_UNSPEC;
-  hints.ai_socktype = SOCK_STREAM;
-  addrinfo* found = nullptr;
-  if (const int code = ::getaddrinfo(host.c_str(), nullptr, &hints, &found); code != 0) {
-    return fail(Code::dns_failed, Origin::upstream, fmt::format("{} has no address: {}", host, ::gai_strerror(code)));
-  }
-  const std::unique_ptr<addrinfo, decltype(&::freeaddrinfo)> owned(found, &::freeaddrinfo);
-  Addresses addresses;
-  for (const addrinfo* at = found; at != nullptr && addresses.size() < kAddressesMax; at = at->ai_next) {
-    if (at->ai_family == AF_INET || at->ai_family == AF_INET6) addresses.push_back(address_of(*at));
-  }
-  return addresses;
-}
-
 ResolverOptions with_defaults(ResolverOptions options) {
-  if (!options.look_up) options.look_up = ask_system;
+  if (!options.look_up) options.look_up = look_up;
   return options;
 }
 

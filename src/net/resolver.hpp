@@ -15,10 +15,9 @@
 
 #include "async/core.hpp"
 #include "base/error.hpp"
+#include "net/look_up.hpp"
 
 namespace propeller::net {
-
-using Addresses = std::vector<boost::asio::ip::address>;
 
 struct ResolverOptions {
   /// Asks the system; blocks. Called on the pool.
@@ -31,7 +30,7 @@ struct ResolverOptions {
 
 /// Addresses of host names: asked for on a pool of threads that may block, and kept for a while.
 ///
-/// Order:    as the system prefers them (RFC 6724), at most kAddressesMax (net/dial.hpp).
+/// Order:    as the system prefers them (RFC 6724), at most kAddressesMax (net/look_up.hpp).
 /// Bound:    entries_max names, the one used longest ago goes first; one question at a time for a name, whoever asks
 ///           meanwhile gets its answer; more than lookups_max at a time are limit_exceeded.
 /// Errors:   dns_failed with the system's words, timeout, limit_exceeded.

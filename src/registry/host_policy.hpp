@@ -67,10 +67,4 @@ class HostPolicy {
 /// (RFC 6761, 6762, 8375, and ICANN's .internal).
 [[nodiscard]] bool looks_public(std::string_view host);
 
-enum class AddressKind { is_public, is_private, is_loopback, is_link_local, is_reserved };
-
-/// Judges the IPv4 address inside where one is embedded (mapped, NAT64, 6to4). Clouds' metadata addresses are
-/// link-local.
-[[nodiscard]] AddressKind classify(const boost::asio::ip::address& address);
-
 }  // namespace propeller::registry

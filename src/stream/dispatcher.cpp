@@ -82,6 +82,7 @@ bool Dispatcher::refuse_other_wishes(Transfer& transfer) {
   for (const auto& wish : wishes) {
     if (wish.digest == transfer.image.digest) continue;
     if (transfer.requests == 1) {
+      transfer.proplet_id = wish.proplet_id;
       fail_transfer(transfer, kOtherBytes);
       return false;
     }

@@ -18,7 +18,7 @@ HeaderRule rule(std::string pattern, std::vector<config::HeaderCondition> condit
 }
 
 std::vector<std::string> changes(const HeaderRules& rules, std::string_view host,
-                                 const std::vector<Field>& fields = {}) {
+                                 const std::vector<http::Field>& fields = {}) {
   std::vector<std::string> out;
   const auto injection = rules.apply(host, fields);
   for (const auto& change : injection.changes) out.push_back(std::string(change.name) + ": " + change.value.reveal());
@@ -47,7 +47,8 @@ TEST(HeaderRules, ARuleWhoseConditionsFailLetsTheNextOneTry) {
       {rule("a.example", {{"X-Env", "prod"}, {"X-Region", "eu"}}, "exact"), rule("*.example", {}, "wild")});
   EXPECT_THAT(changes(rules, "a.example", {{"x-env", "prod"}, {"X-REGION", "eu"}}), ElementsAre("X-Rule: exact"));
   EXPECT_THAT(changes(rules, "a.example", {{"X-Env", "prod"}}), ElementsAre("X-Rule: wild"));
-  EXPECT_EQ(rules.apply("a.example", std::vector<Field>{{"X-Env", "PROD"}, {"X-Region", "eu"}}).pattern, "*.example");
+  EXPECT_EQ(rules.apply("a.example", std::vector<http::Field>{{"X-Env", "PROD"}, {"X-Region", "eu"}}).pattern,
+            "*.example");
 }
 
 TEST(HeaderRules, AConditionLooksAtTheFirstValue) {

@@ -156,10 +156,20 @@ TEST_F(ProxyTest, LoopbackIsNotReachedUnlessItIsAllowed) {
   EXPECT_TRUE(plain.requests().empty());
 }
 
+// A listener on every address is reached through each of them, and what reaches it that way comes from this machine.
+TEST_F(ProxyTest, ItsOwnPortIsNotReachedThroughItselfHoweverItListens) {
+  settings.proxy.listen = {{.address = "0.0.0.0", .port = 0}};
+  start();
+  for (const char* host : {"127.0.0.1", "127.1.2.3", "localhost", "[::ffff:127.0.0.1]"}) {
+    const auto got = curl({"http://" + std::string(host) + ":" + std::to_string(port) + "/"});
+    EXPECT_TRUE(contains(got, " 403")) << host << ": " << got.output;
+  }
+}
+
 TEST_F(ProxyTest, ChangedRulesHoldFromTheNextRequestOn) {
   start();
   EXPECT_TRUE(contains(curl({blob(plain, "plain bytes")}), "200 OK"));
-  ASSERT_TRUE(proxy->apply({.allowlist = {.is_enabled = true, .domains = {}, .ips = {}}, .headers = {}}));
+  proxy->apply({.allowlist = {.is_enabled = true, .domains = {}, .ips = {}}, .headers = {}});
   EXPECT_TRUE(contains(curl({blob(plain, "plain bytes")}), " 403"));
 }
 
