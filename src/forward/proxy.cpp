@@ -8,6 +8,7 @@
 
 #include "forward/proxy_core.hpp"
 #include "net/address.hpp"
+#include "store/content_store.hpp"
 
 namespace propeller::forward {
 
@@ -55,13 +56,15 @@ struct Proxy::Parts {
   }
 };
 
-Proxy::Proxy(config::Forward settings) : settings_(std::move(settings)) {}
+Proxy::Proxy(config::Forward settings, store::ContentStore* store) : settings_(std::move(settings)), store_(store) {}
 
 Proxy::~Proxy() { stop(std::chrono::milliseconds(0)); }
 
 Result<void> Proxy::prepare() {
   parts_ = std::make_unique<Parts>(settings_);
   auto& shared = parts_->shared;
+  shared.store = store_;
+  shared.cache_counters = &cache_counters_;
   auto users = load_users(settings_.proxy.users);
   if (!users) return std::unexpected(users.error());
   parts_->users = std::move(*users);
@@ -114,6 +117,21 @@ void Proxy::apply(const config::RuntimeRules& rules) {
   settings_.rules = rules;
   parts_->shared.settings.rules = rules;
   parts_->post_policy(parts_->policy(addresses_));
+}
+
+CacheStats Proxy::cache_stats() const {
+  return cache_counters_.stats(store_ != nullptr ? store_->status() : store::StoreStatus());
+}
+
+Result<void> Proxy::clear_cache() {
+  if (store_ == nullptr || !settings_.cache.is_enabled)
+    return fail(Code::bad_request, Origin::client, "cache disabled");
+  asio::io_context here(1);
+  auto cleared = asio::co_spawn(here, store_->clear(), asio::use_future);
+  here.run();
+  if (auto done = cleared.get(); !done) return done;
+  cache_counters_.reset(store_->status());
+  return {};
 }
 
 void Proxy::stop(std::chrono::milliseconds grace) {

@@ -8,17 +8,23 @@
 #include "async/core_pool.hpp"
 #include "base/error.hpp"
 #include "config/forward_settings.hpp"
+#include "forward/cache_counters.hpp"
+
+namespace propeller::store {
+class ContentStore;
+}
 
 namespace propeller::forward {
 
 /// The forward proxy: HTTP, HTTPS through interception or untouched, on every core.
 ///
 /// Errors:   start(): bad_config for files and addresses that cannot be used, io.
-/// Threads:  the owner's.
-/// Lifetime: stop() before it goes, or the destructor does.
+/// Threads:  the owner's; cache_stats() and clear_cache() any.
+/// Lifetime: stop() before it goes, or the destructor does; `store`, which is open, outlives it.
 class Proxy {
  public:
-  explicit Proxy(config::Forward settings);
+  /// Without a store nothing is kept.
+  Proxy(config::Forward settings, store::ContentStore* store);
   ~Proxy();
   Proxy(const Proxy&) = delete;
   Proxy& operator=(const Proxy&) = delete;
@@ -29,6 +35,11 @@ class Proxy {
   /// Other rules from the next request on.
   void apply(const config::RuntimeRules& rules);
 
+  [[nodiscard]] CacheStats cache_stats() const;
+  /// Everything that is not pinned goes, and the counts begin again. Blocks.
+  /// Errors: "cache disabled" when there is none; those of the store.
+  [[nodiscard]] Result<void> clear_cache();
+
   /// Where it listens, with the ports it got.
   [[nodiscard]] const std::vector<boost::asio::ip::tcp::endpoint>& addresses() const { return addresses_; }
 
@@ -38,6 +49,8 @@ class Proxy {
   [[nodiscard]] Result<void> listen();
 
   config::Forward settings_;
+  store::ContentStore* const store_;
+  CacheCounters cache_counters_;
   std::unique_ptr<Parts> parts_;
   std::vector<boost::asio::ip::tcp::endpoint> addresses_;
   bool is_running_ = false;

@@ -7,6 +7,7 @@
 
 #include "async/task_group.hpp"
 #include "config/forward_settings.hpp"
+#include "forward/cache_counters.hpp"
 #include "forward/connector.hpp"
 #include "forward/forwarder.hpp"
 #include "http/client.hpp"
@@ -26,6 +27,8 @@ struct ProxyShared {
   std::shared_ptr<net::CertificateAuthority> authority;
   std::unique_ptr<net::ServerTls> server_tls;
   VerifiedLogins logins;
+  store::ContentStore* store = nullptr;  ///< null: nothing is kept
+  CacheCounters* cache_counters = nullptr;
   boost::asio::thread_pool pool{2};  ///< names, password hashes
 };
 

@@ -156,6 +156,7 @@ StoreStatus ContentStore::status() const {
           .blobs = depot.catalogue().size(),
           .entries = state_->entries.size(),
           .flights = state_->flights.size(),
+          .evictions = state_->depot.probe().evicted.value(),
           .is_storing = depot.is_storing()};
 }
 

@@ -37,6 +37,7 @@ struct StoreStatus {
   std::size_t blobs = 0;
   std::size_t entries = 0;
   std::size_t flights = 0;
+  std::uint64_t evictions = 0;  ///< blobs that made room for others, since the start
   bool is_storing = true;  ///< false while the disk is full, read-only or broken
 };
 

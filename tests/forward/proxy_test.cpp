@@ -37,7 +37,7 @@ class ProxyTest : public testing::Test {
   }
 
   void start() {
-    proxy.emplace(settings);
+    proxy.emplace(settings, nullptr);
     const auto started = proxy->start();
     ASSERT_TRUE(started) << started.error().detail;
     port = proxy->addresses().at(0).port();
@@ -200,11 +200,20 @@ TEST_F(ProxyTest, AnUpstreamThatIsNotThereIsA502) {
   EXPECT_TRUE(contains(got, "error=connection_refused")) << got.output;
 }
 
+TEST_F(ProxyTest, WithoutAStoreThereIsNoCacheToClear) {
+  start();
+  EXPECT_TRUE(contains(curl({blob(plain, "plain bytes")}), "plain bytes"));
+  EXPECT_EQ(proxy->cache_stats(), CacheStats());
+  const auto cleared = proxy->clear_cache();
+  ASSERT_FALSE(cleared);
+  EXPECT_EQ(cleared.error().detail, "cache disabled");
+}
+
 TEST_F(ProxyTest, APortThatIsTakenIsAnErrorThatNamesIt) {
   start();
   auto again = settings;
   again.proxy.listen = {{.address = "127.0.0.1", .port = port}};
-  Proxy second(again);
+  Proxy second(again, nullptr);
   const auto started = second.start();
   ASSERT_FALSE(started);
   EXPECT_NE(started.error().detail.find(std::to_string(port)), std::string::npos) << started.error().detail;
