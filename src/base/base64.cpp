@@ -155,6 +155,12 @@ char* base64_encode(std::span<const std::byte> bytes, char* out) {
   return base64_encode_with(engine, bytes, out);
 }
 
+std::string base64_encode(std::string_view bytes) {
+  std::string text(base64_size(bytes.size()), '\0');
+  base64_encode(std::as_bytes(std::span(bytes)), text.data());
+  return text;
+}
+
 Result<std::string> base64_decode(std::string_view text) {
   const auto refuse = [](std::string_view why) { return fail(Code::bad_request, Origin::client, std::string(why)); };
   if (text.empty()) return std::string();

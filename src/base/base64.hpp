@@ -20,6 +20,7 @@ inline constexpr Base64Engine kBase64Engines[] = {Base64Engine::scalar, Base64En
 
 /// Writes base64_size(bytes.size()) characters to `out` and returns their end. Takes the fastest engine.
 char* base64_encode(std::span<const std::byte> bytes, char* out);
+[[nodiscard]] std::string base64_encode(std::string_view bytes);
 
 [[nodiscard]] bool is_supported(Base64Engine engine);
 /// The same with one engine, which must be supported; all write the same text.

@@ -80,6 +80,7 @@ async::awaitable<http::Response> Forwarder::forward(http::Request& request, Targ
   if (!out) co_return error_response(out.error());
   http::Destination destination{.scheme = target.scheme, .host = target.host, .port = target.port};
   if (!out->upgrade.empty()) destination.http2 = http::Http2Use::never;
+  connector_.route(destination, *out);
   auto answer = co_await client_.send(destination, *out);
   if (!answer) co_return error_response(answer.error());
   co_return incoming(std::move(*answer));

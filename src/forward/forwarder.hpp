@@ -2,6 +2,7 @@
 
 #include <string>
 
+#include "forward/connector.hpp"
 #include "forward/policy.hpp"
 #include "http/client.hpp"
 #include "http/server.hpp"
@@ -23,16 +24,17 @@ struct Target {
 ///
 /// Errors:  become answers with Proxy-Status (RFC 9209).
 /// Threads: one core.
-/// Lifetime: `client` outlives it.
+/// Lifetime: `client` and its connector outlive it.
 /// Source:  RFC 9110 section 7.6
 class Forwarder {
  public:
-  explicit Forwarder(http::Client& client) : client_(client) {}
+  Forwarder(http::Client& client, Connector& connector) : client_(client), connector_(connector) {}
 
   async::awaitable<http::Response> forward(http::Request& request, Target target, PolicyPtr policy);
 
  private:
   http::Client& client_;
+  Connector& connector_;
 };
 
 /// The answer to a request that failed, or that is refused.

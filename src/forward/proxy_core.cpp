@@ -116,10 +116,10 @@ ProxyCore::ProxyCore(async::Core& core, ProxyShared& shared, PolicyPtr policy)
       policy_(std::move(policy)),
       resolver_(core.executor(), shared.pool),
       dialer_(core.executor(), resolver_),
-      connector_(dialer_, *shared.client_tls, policy_, shared.settings.proxy.timeouts.connect),
+      connector_({core.executor(), resolver_, dialer_, *shared.client_tls}, policy_, shared.settings.proxy),
       client_(core.executor(), connector_, client_limits(shared.settings.proxy.timeouts)),
       server_(server_limits(shared.settings.proxy.timeouts)),
-      forwarder_(client_),
+      forwarder_(client_, connector_),
       acceptors_(core.executor()),
       connections_(core.executor()) {}
 
@@ -149,13 +149,15 @@ async::awaitable<void> ProxyCore::stop(std::chrono::milliseconds grace) {
   connections_.cancel();
   co_await connections_.join();
   co_await client_.stop();
+  co_await connector_.stop();
 }
 
 async::awaitable<void> ProxyCore::accept_loop(net::Listener& listener) {
   for (;;) {
     auto stream = co_await listener.accept();
     if (!stream) co_return;
-    if (connections_.size() < kConnectionsMax) connections_.spawn(serve(std::move(*stream)));
+    if (connections_.size() < kConnectionsMax)
+      connections_.spawn(serve(limited(std::move(*stream), *shared_.bandwidth)));
   }
 }
 

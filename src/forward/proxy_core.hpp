@@ -4,12 +4,14 @@
 #include <chrono>
 #include <list>
 #include <memory>
+#include <optional>
 
 #include "async/task_group.hpp"
 #include "config/forward_settings.hpp"
 #include "forward/cache_counters.hpp"
 #include "forward/connector.hpp"
 #include "forward/forwarder.hpp"
+#include "forward/limited_stream.hpp"
 #include "http/client.hpp"
 #include "http/server.hpp"
 #include "net/certificate_authority.hpp"
@@ -29,7 +31,8 @@ struct ProxyShared {
   VerifiedLogins logins;
   store::ContentStore* store = nullptr;  ///< null: nothing is kept
   CacheCounters* cache_counters = nullptr;
-  boost::asio::thread_pool pool{2};  ///< names, password hashes
+  std::optional<BandwidthLimits> bandwidth;  ///< set before the cores start
+  boost::asio::thread_pool pool{2};          ///< names, password hashes
 };
 
 /// The proxy on one core: accepts, finds out what a connection speaks, and serves it to its end.

@@ -49,10 +49,7 @@ Result<Credentials> look_up(std::filesystem::path file, std::string key, std::st
 }  // namespace
 
 std::string basic_authorization(const Credentials& credentials) {
-  const std::string plain = credentials.username + ":" + credentials.password.reveal();
-  std::string encoded(base::base64_size(plain.size()), '\0');
-  base::base64_encode(std::as_bytes(std::span(plain)), encoded.data());
-  return "Basic " + encoded;
+  return "Basic " + base::base64_encode(credentials.username + ":" + credentials.password.reveal());
 }
 
 CredentialSource::CredentialSource(const config::Registry& settings, Url configured)
