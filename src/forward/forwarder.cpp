@@ -31,13 +31,13 @@ Result<http::OutgoingRequest> outgoing(http::Request& request, const Target& tar
                             .authority = target.authority(),
                             .path = head.path.empty() ? "/" : std::string(head.path),
                             .fields = http::Fields(head.fields)};
-  if (http::is_in_via(out.fields, kProxyName))
+  if (http::is_in_via(out.fields, policy.name))
     return fail(Code::bad_request, Origin::client, "this request has passed through here before: a loop");
   http::remove_hop_by_hop(out.fields);
   out.fields.remove("Host");
   const auto injection = policy.rules.apply(target.host, head.fields);
   for (const auto& change : injection.changes) out.fields.set(change.name, change.value.reveal());
-  http::append_via(out.fields, head.version, kProxyName);
+  http::append_via(out.fields, head.version, policy.name);
   out.informational = &request;
   out.upgrade = std::string(http::requested_upgrade(head));
   if (request.has_body()) {
@@ -47,11 +47,11 @@ Result<http::OutgoingRequest> outgoing(http::Request& request, const Target& tar
   return out;
 }
 
-http::Response incoming(http::ClientResponse&& from) {
+http::Response incoming(http::ClientResponse&& from, std::string_view name) {
   http::Response response{.status = from.status, .fields = std::move(from.fields)};
   const auto protocol = std::string(response.fields.find("Upgrade").value_or(""));
   http::remove_hop_by_hop(response.fields);
-  http::append_via(response.fields, from.version, kProxyName);
+  http::append_via(response.fields, from.version, name);
   if (from.upgraded) {
     response.fields.set("Upgrade", protocol);
     response.takeover = std::make_unique<UpgradedTunnel>(std::move(from.upgraded));
@@ -83,7 +83,7 @@ async::awaitable<http::Response> Forwarder::forward(http::Request& request, Targ
   connector_.route(destination, *out);
   auto answer = co_await client_.send(destination, *out);
   if (!answer) co_return error_response(answer.error());
-  co_return incoming(std::move(*answer));
+  co_return incoming(std::move(*answer), policy->name);
 }
 
 }  // namespace propeller::forward

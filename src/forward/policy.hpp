@@ -1,7 +1,7 @@
 #pragma once
 
 #include <memory>
-#include <string_view>
+#include <string>
 
 #include "forward/access.hpp"
 #include "forward/header_rules.hpp"
@@ -12,6 +12,7 @@ namespace propeller::forward {
 
 /// What decides about requests. Immutable: a reload makes another one, and a request keeps the one it began with.
 struct Policy {
+  std::string name;  ///< in Via: of this proxy and no other, so that two in a row are no loop
   Access access;
   HeaderRules rules;
   HostPatterns passthrough;            ///< hosts whose TLS is not intercepted

@@ -6,7 +6,9 @@
 #include <fstream>
 #include <future>
 
+#include "base/random.hpp"
 #include "forward/proxy_core.hpp"
+#include "forward/proxy_status.hpp"
 #include "net/address.hpp"
 #include "store/content_store.hpp"
 
@@ -35,6 +37,7 @@ struct Proxy::Parts {
   explicit Parts(const config::Forward& settings) : cores("proxy", settings.threads) { shared.settings = settings; }
 
   ProxyShared shared;
+  const std::string via_name = std::string(kProxyName) + "-" + base::random_hex(4);
   std::shared_ptr<const Users> users;
   async::CorePool cores;
   std::vector<std::unique_ptr<ProxyCore>> proxies;
@@ -45,7 +48,8 @@ struct Proxy::Parts {
         .allow_targets = settings.proxy.allow_targets, .own = {}, .machine_addresses = net::machine_addresses()};
     for (const auto& each : own) guard.own.push_back({.address = each.address().to_string(), .port = each.port()});
     guard.own.push_back(settings.api.listen);
-    return std::make_shared<const Policy>(Policy{.access = {AllowList(settings.rules.allowlist), TargetGuard(guard)},
+    return std::make_shared<const Policy>(Policy{.name = via_name,
+                                                 .access = {AllowList(settings.rules.allowlist), TargetGuard(guard)},
                                                  .rules = HeaderRules(settings.rules.headers),
                                                  .passthrough = HostPatterns(settings.tls.passthrough),
                                                  .users = users});
