@@ -6,7 +6,7 @@
 #include <string_view>
 #include <vector>
 
-#include "config/loader.hpp"
+#include "config/planes.hpp"
 
 /// The sub-commands: one file each, and one table that dispatch, --help and the manual page read.
 namespace propeller::cmd {
@@ -36,7 +36,8 @@ struct Command {
   std::span<const Option> options;
   std::string_view examples;  ///< one a line
   std::string_view exit_codes;
-  bool takes_configuration = false;  ///< every variable is a flag too
+  bool takes_configuration = false;  ///< every variable of the bridge and of the process is a flag too
+  bool takes_site = false;           ///< and those of the forward proxy
   int (*run)(const Call& call) = nullptr;
 };
 
@@ -47,6 +48,9 @@ int run_run(const Call& call);
 int run_check(const Call& call);
 int run_healthcheck(const Call& call);
 int run_version(const Call& call);
+int run_trust(const Call& call);
+int run_init_certs(const Call& call);
+int run_import_cache(const Call& call);
 
 /// Flags taken apart. An exit code instead when there is nothing more to do: --help was printed, or a mistake.
 struct Parsed {
@@ -59,8 +63,16 @@ struct Parsed {
 /// "propeller-proxy: ..." on standard error, with a hint where help is. Returns kExitUsage.
 int usage_error(std::string_view command, std::string_view text);
 
-/// The configuration of this process.
+/// The configuration of the bridge's side, as a device needs it too.
 [[nodiscard]] config::Loaded load_configuration(const Call& call, const config::Flags& flags);
+/// The configuration of this process, with every problem of the planes that run.
+[[nodiscard]] config::SiteLoaded load_site_configuration(const Call& call, const config::Flags& flags);
+/// Those of the forward proxy alone.
+[[nodiscard]] config::ForwardLoaded load_forward_configuration(const Call& call, const config::Flags& flags);
+/// "warning: ..." and "error: ..." lines on standard error.
+void print_problems(const config::Problems& problems);
+/// The words among the arguments that are no flags and no flags' values, taken out of them.
+[[nodiscard]] std::vector<std::string> take_words(const Command& command, std::vector<std::string>& arguments);
 
 [[nodiscard]] std::string help_text();
 [[nodiscard]] std::string help_text(const Command& command);

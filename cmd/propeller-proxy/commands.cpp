@@ -21,46 +21,68 @@ constexpr Option kHealthcheckOptions[] = {
     {"--http-address", "ADDRESS", "As PROXY_HTTP_ADDRESS (default 127.0.0.1; a wildcard is asked over loopback)"},
 };
 
+constexpr Option kTrustOptions[] = {
+    {"--user", "NAME", "Whose browsers' database (NSS) is meant; default: of who runs this"},
+    {"--skip-system-trust", "", "Leave the system's bundle and Java's key stores alone"},
+    {"--skip-user-trust", "", "Leave the browsers' database alone"},
+};
+
+constexpr std::string_view kTrustExits =
+    "0  every store that is there is as it was asked for\n"
+    "1  one is not, or there is none\n"
+    "2  bad usage or configuration";
+
 constexpr std::string_view kServiceExits =
     "0  stopped by SIGTERM or SIGINT\n"
-    "1  failure at run time: a port is taken, the spool cannot be opened; or a second signal\n"
+    "1  failure at run time: a port is taken, the spool cannot be opened, another process has the cache; or a second "
+    "signal\n"
     "2  bad usage or configuration";
 
 constexpr Command kCommands[] = {
     {.name = "run",
      .synopsis = "[FLAG...]",
-     .summary = "Run the bridge (the default command)",
+     .summary = "Run what is configured: the bridge, the forward proxy, or both (the default command)",
      .description =
-         "Subscribes to the request topic of each channel, downloads the WASM images that devices ask for from an OCI\n"
-         "registry, and publishes them in chunks. Health, readiness and metrics are on PROXY_HTTP_PORT. SIGTERM and\n"
-         "SIGINT let transfers in progress finish within PROXY_SHUTDOWN_TIMEOUT; a second one ends at once.",
+         "The bridge runs when ids or a broker are set: it subscribes to the request topic of each channel, downloads\n"
+         "the WASM images that devices ask for, and publishes them in chunks. The forward proxy runs with a file\n"
+         "(propeller-proxy.yaml) that has `proxy:` or `cache:`, with PROXY_PORT, or when nothing at all is "
+         "configured:\n"
+         "HTTP, HTTPS through interception, and its API. docs/configuration.md lists the keys of the file.\n"
+         "Health, readiness and metrics are on PROXY_HTTP_PORT. SIGTERM and SIGINT let what is in progress finish\n"
+         "within PROXY_SHUTDOWN_TIMEOUT; a second one ends at once. SIGHUP, or saving the file, reads it again.",
      .options = {},
      .examples = "PROXY_PROPLET_ID=p1 PROXY_PROPLET_KEY=secret PROXY_CHANNEL_ID=c1 propeller-proxy\n"
+                 "propeller-proxy run --config /etc/propeller-proxy/propeller-proxy.yaml\n"
+                 "propeller-proxy run --proxy-port 3128 --cert-dir /var/lib/propeller-proxy/certs\n"
                  "propeller-proxy run --mqtt-address ssl://broker.example.org:8883 --registry-url ghcr.io/acme\n"
                  "propeller-proxy --log-level debug --chunk-size 128KiB",
      .exit_codes = kServiceExits,
      .takes_configuration = true,
+     .takes_site = true,
      .run = run_run},
     {.name = "check",
      .synopsis = "[--strict] [FLAG...]",
      .summary = "Validate the configuration and print it",
      .description = "Prints the configuration that `run` would use, with where each value comes from and without "
                     "secrets, then every\n"
-                    "warning and error, on standard error.",
+                    "warning and error of the planes that would run, with file and line, on standard error.",
      .options = kCheckOptions,
      .examples = "propeller-proxy check\n"
+                 "propeller-proxy check --config propeller-proxy.yaml\n"
                  "propeller-proxy check --strict --mqtt-qos 2",
      .exit_codes = "0  the configuration can be used\n"
                    "2  it cannot, or --strict and there are warnings",
      .takes_configuration = true,
+     .takes_site = true,
      .run = run_check},
     fetch_command(),
     {.name = "healthcheck",
      .synopsis = "[--drain-file FILE] [--ready] [--timeout DURATION]",
-     .summary = "Ask the health port of the bridge on this machine (for containers)",
-     .description = "Asks http://PROXY_HTTP_ADDRESS:PROXY_HTTP_PORT/health. Healthy means: connected and subscribed to "
-                    "the broker.\n"
-                    "Ready means: healthy, and the registry answered lately or has not been asked.",
+     .summary = "Ask the health port of the process on this machine (for containers)",
+     .description =
+         "Asks http://PROXY_HTTP_ADDRESS:PROXY_HTTP_PORT/health. Healthy means: the bridge, where it runs, is\n"
+         "connected and subscribed to the broker, and the forward proxy, where it runs, listens. Ready\n"
+         "means: healthy, not stopping, and the registry answered lately or has not been asked.",
      .options = kHealthcheckOptions,
      .examples = "propeller-proxy healthcheck\n"
                  "propeller-proxy healthcheck --drain-file /run/propeller-proxy/drain",
@@ -69,6 +91,48 @@ constexpr Command kCommands[] = {
                    "2  bad usage",
      .takes_configuration = false,
      .run = run_healthcheck},
+    {.name = "trust",
+     .synopsis = "install|remove|status [FLAG...]",
+     .summary = "Make the programs of this machine trust the forward proxy's authority",
+     .description =
+         "Puts ca.crt of tls.cert_dir into the system's certificates (Debian, Alpine, Fedora), the browsers' database\n"
+         "(NSS, with certutil) and Java's key stores (with keytool), as far as they are there, takes it out again, or\n"
+         "says where it is. `install` makes the authority when there is none yet. Nothing counts as installed that "
+         "was\n"
+         "not found there afterwards. The system's stores want root.",
+     .options = kTrustOptions,
+     .examples = "sudo propeller-proxy trust install --config /etc/propeller-proxy/propeller-proxy.yaml --user ann\n"
+                 "propeller-proxy trust status --cert-dir ./certs\n"
+                 "propeller-proxy trust install --cert-dir ./certs --skip-system-trust",
+     .exit_codes = kTrustExits,
+     .takes_configuration = false,
+     .takes_site = true,
+     .run = run_trust},
+    {.name = "init-certs",
+     .synopsis = "[FLAG...]",
+     .summary = "As `trust install`, under the name it has with existing proxies",
+     .description = "Makes the authority when there is none, and installs it. Flags may have one dash.",
+     .options = kTrustOptions,
+     .examples = "propeller-proxy init-certs -config config.yaml -user ann",
+     .exit_codes = kTrustExits,
+     .takes_configuration = false,
+     .takes_site = true,
+     .run = run_init_certs},
+    {.name = "import-cache",
+     .synopsis = "[FLAG...] DIRECTORY",
+     .summary = "Take over the cache directory of an existing proxy",
+     .description =
+         "Reads DIRECTORY (cache.dir of the existing proxy) into our cache.dir, once: bodies whose key names\n"
+         "their digest are verified and kept, everything else is counted. The old files stay as they are.\n"
+         "The proxy must not be running on our cache.dir meanwhile.",
+     .options = {},
+     .examples = "propeller-proxy import-cache --config propeller-proxy.yaml /.data/proxy/cache",
+     .exit_codes = "0  what can be used is there\n"
+                   "1  the directory or our cache cannot be opened, or something did not fit\n"
+                   "2  bad usage or configuration",
+     .takes_configuration = false,
+     .takes_site = true,
+     .run = run_import_cache},
     {.name = "version",
      .synopsis = "",
      .summary = "Print the version",

@@ -6,6 +6,7 @@
 #include <set>
 
 #include "command.hpp"
+#include "config/forward_loader.hpp"
 #include "config/parse.hpp"
 #include "config/variables.hpp"
 
@@ -38,6 +39,12 @@ void know(Known& known, const Command& command) {
     known.own.emplace(option.flag);
     add_flag(known, std::string(option.flag), !option.placeholder.empty(), false);
   }
+  if (command.takes_site) {
+    for (const auto& variable : config::forward_variables()) {
+      const std::string flag(variable.flag);
+      if (known.configuration.insert(flag).second) add_flag(known, flag, true, false);
+    }
+  }
   if (!command.takes_configuration) return;
   for (const auto& variable : config::variables()) {
     if (variable.is_secret) continue;
@@ -65,7 +72,41 @@ std::string describe_unknown(const Known& known, std::string_view token) {
                      meant.empty() ? "" : fmt::format("; did you mean {}?", meant));
 }
 
+bool is_known(const Known& known, std::string_view flag) {
+  return known.configuration.contains(flag) || known.own.contains(flag);
+}
+
+/// `-config x` is `--config x`, as with the existing proxies.
+std::vector<std::string> with_two_dashes(const Known& known, std::vector<std::string> arguments) {
+  for (auto& argument : arguments) {
+    const auto flag = "-" + argument.substr(0, argument.find('='));
+    if (argument.starts_with('-') && is_known(known, flag)) argument.insert(0, 1, '-');
+  }
+  return arguments;
+}
+
 }  // namespace
+
+std::vector<std::string> take_words(const Command& command, std::vector<std::string>& arguments) {
+  Known known;
+  know(known, command);
+  arguments = with_two_dashes(known, std::move(arguments));
+  std::vector<std::string> words;
+  std::vector<std::string> rest;
+  for (std::size_t i = 0; i < arguments.size(); ++i) {
+    auto& argument = arguments[i];
+    if (!argument.starts_with('-')) {
+      words.push_back(std::move(argument));
+      continue;
+    }
+    const auto* const option = known.description.find_nothrow(argument.substr(argument.find_first_not_of('-')), false);
+    const bool takes_value = option != nullptr && option->semantic()->max_tokens() > 0;
+    rest.push_back(std::move(argument));
+    if (takes_value && i + 1 < arguments.size()) rest.push_back(std::move(arguments[++i]));
+  }
+  arguments = std::move(rest);
+  return words;
+}
 
 int usage_error(std::string_view command, std::string_view text) {
   fmt::print(stderr, "propeller-proxy: {}\nTry: propeller-proxy {}--help\n", text,
@@ -86,7 +127,7 @@ std::optional<Parsed> parse_flags(const Command& command, const std::vector<std:
   Parsed parsed;
   try {
     namespace style = po::command_line_style;
-    const auto result = po::command_line_parser(arguments)
+    const auto result = po::command_line_parser(with_two_dashes(known, arguments))
                             .options(known.description)
                             .style(style::allow_long | style::long_allow_adjacent | style::long_allow_next)
                             .allow_unregistered()

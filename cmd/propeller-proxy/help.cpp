@@ -6,6 +6,7 @@
 
 #include "app/service.hpp"
 #include "command.hpp"
+#include "config/forward_loader.hpp"
 #include "config/variables.hpp"
 
 namespace propeller::cmd {
@@ -17,9 +18,11 @@ constexpr std::array kGroups{Group::identity, Group::broker, Group::registry, Gr
 constexpr std::size_t kWidth = 100;
 
 constexpr std::string_view kWhatItIs =
-    "Streams WASM images from any OCI registry to devices over MQTT. Configured by environment variables; every "
-    "variable\n"
-    "except the secrets is a flag too, and a flag wins.";
+    "The proxy of an edge site: streams WASM images from any OCI registry to devices over MQTT, and is the site's "
+    "caching\n"
+    "HTTP and HTTPS proxy. The bridge is configured by environment variables, the proxy by propeller-proxy.yaml; "
+    "every\n"
+    "variable except the secrets is a flag too, and a flag wins.";
 
 /// Breaks at blanks; the lines after the first begin with `indent` blanks.
 std::string wrap(std::string_view text, std::size_t indent) {
@@ -92,6 +95,21 @@ std::string environment_help() {
   return out;
 }
 
+/// Told among the variables of the process.
+bool is_of_every_plane(const config::ForwardVariable& variable) { return variable.flag.starts_with("--log-"); }
+
+std::string site_help(bool has_configuration) {
+  std::string out = "\nForward proxy:\n";
+  const auto to = std::back_inserter(out);
+  for (const auto& variable : config::forward_variables()) {
+    if (is_of_every_plane(variable) && has_configuration) continue;
+    fmt::format_to(to, "  {}{}{}\n      {} {}\n          {} (default: {})\n", variable.names[0],
+                   variable.names[1].empty() ? "" : " | ", variable.names[1], variable.flag, variable.placeholder,
+                   wrap(variable.help, 10), variable.default_text);
+  }
+  return out;
+}
+
 /// Text for troff: backslashes and hyphens escaped, no line that begins with a dot or quote.
 std::string roff(std::string_view text) {
   std::string out;
@@ -136,11 +154,12 @@ std::string help_text(const Command& command) {
   }
   fmt::format_to(to, "\nExamples:\n{}", indented(command.examples));
   fmt::format_to(to, "\nExit codes:\n{}", indented(command.exit_codes));
-  if (command.takes_configuration) {
+  if (command.takes_configuration || command.takes_site) {
     fmt::format_to(to,
-                   "\nEvery variable, and its flag, which wins. Of several names the first that is set is taken.\n{}",
-                   environment_help());
+                   "\nEvery variable, and its flag, which wins. Of several names the first that is set is taken.\n");
   }
+  if (command.takes_site) out += site_help(command.takes_configuration);
+  if (command.takes_configuration) out += environment_help();
   return out;
 }
 
@@ -166,8 +185,9 @@ std::string environment_markdown() {
 std::string manual_page() {
   std::string out = fmt::format(".TH PROPELLER\\-PROXY 1 \"\" \"propeller\\-proxy {}\"\n", app::version());
   const auto to = std::back_inserter(out);
-  fmt::format_to(
-      to, ".SH NAME\npropeller\\-proxy \\- stream WASM images from OCI registries to MQTT devices\n.SH SYNOPSIS\n");
+  fmt::format_to(to,
+                 ".SH NAME\npropeller\\-proxy \\- the proxy of an edge site: WASM images to MQTT devices, HTTP and "
+                 "HTTPS with a cache\n.SH SYNOPSIS\n");
   for (const auto& command : commands()) {
     fmt::format_to(to, ".B propeller\\-proxy {}\n{}\n.br\n", roff(command.name), roff(command.synopsis));
   }
@@ -193,13 +213,21 @@ std::string manual_page() {
                                                  roff(fmt::format("{} {}", flags.front(), variable.placeholder))));
     }
   }
+  fmt::format_to(to, ".SS Forward proxy\n");
+  for (const auto& variable : config::forward_variables()) {
+    if (is_of_every_plane(variable)) continue;
+    fmt::format_to(to, ".TP\n.B {}{}{}\n{} (default: {}).\n.br\nFlag: {} {}\n", roff(variable.names[0]),
+                   variable.names[1].empty() ? "" : " | ", roff(variable.names[1]), roff(variable.help),
+                   roff(variable.default_text), roff(variable.flag), roff(variable.placeholder));
+  }
   fmt::format_to(to,
                  ".SH FILES\n.TP\n.I config.toml\nIds and key, in a section [proxy], where the variables are not set.\n"
+                 ".TP\n.I propeller\\-proxy.yaml\nThe forward proxy; its keys are in docs/configuration.md.\n"
                  ".TP\n.I ~/.docker/config.json\nCredentials of registries.\n"
                  ".TP\n.I /etc/propeller\\-proxy/env\nVariables of the systemd service.\n"
-                 ".SH SIGNALS\nSIGTERM and SIGINT end the bridge when transfers in progress are done, or after "
-                 "PROXY_SHUTDOWN_TIMEOUT; "
-                 "a second one ends it at once.\n");
+                 ".SH SIGNALS\nSIGTERM and SIGINT end it when what is in progress is done, or after "
+                 "PROXY_SHUTDOWN_TIMEOUT; a second one ends it at once. SIGHUP makes the forward proxy read its file "
+                 "again and open its log file anew.\n");
   return out;
 }
 

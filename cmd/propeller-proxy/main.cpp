@@ -37,6 +37,8 @@ int dispatch(std::vector<std::string> arguments) {
     name = first;
     arguments.erase(arguments.begin());
   }
+  // What existing proxies are started with.
+  if (name == "serve") name = "run";
   std::vector<std::string_view> names;
   for (const auto& command : commands()) names.push_back(command.name);
   if (std::find(names.begin(), names.end(), name) == names.end()) {

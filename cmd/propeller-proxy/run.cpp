@@ -1,33 +1,55 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
-#include "app/bridge_app.hpp"
-#include "app/service.hpp"
+#include "app/site_app.hpp"
 #include "command.hpp"
-#include "observe/log.hpp"
 
 namespace propeller::cmd {
 
+namespace {
+
+config::Host this_host() { return {.is_root = geteuid() == 0, .working_directory = "."}; }
+
+}  // namespace
+
+config::SiteLoaded load_site_configuration(const Call& call, const config::Flags& flags) {
+  auto site = config::load_site(call.environment, flags, this_host());
+  auto found = app::problems_of(site);
+  // Files are judged when they are named right.
+  if (site.problems.errors.empty()) site.problems.errors = std::move(found.errors);
+  site.problems.warnings.insert(site.problems.warnings.end(), found.warnings.begin(), found.warnings.end());
+  return site;
+}
+
 config::Loaded load_configuration(const Call& call, const config::Flags& flags) {
-  auto loaded = config::load(call.environment, flags, {.is_root = geteuid() == 0, .working_directory = "."});
-  if (loaded.problems.errors.empty()) loaded.problems.errors = app::problems_of(loaded.settings);
+  auto loaded = config::load(call.environment, flags, this_host());
+  if (loaded.problems.errors.empty()) {
+    loaded.problems.errors =
+        app::problems_of({.bridge = loaded, .forward = {}, .planes = {.has_bridge = true}, .problems = {}}).errors;
+  }
   return loaded;
+}
+
+config::ForwardLoaded load_forward_configuration(const Call& call, const config::Flags& flags) {
+  return config::load_forward(call.environment, flags, this_host());
+}
+
+void print_problems(const config::Problems& problems) {
+  for (const auto& text : problems.warnings) fmt::print(stderr, "warning: {}\n", text);
+  for (const auto& text : problems.errors) fmt::print(stderr, "error: {}\n", text);
 }
 
 int run_run(const Call& call) {
   int exit_code = kExitOk;
   const auto flags = parse_flags(command_named("run"), call.arguments, exit_code);
   if (!flags) return exit_code;
-  const auto loaded = load_configuration(call, flags->configuration);
-  if (!loaded.problems.errors.empty()) {
-    for (const auto& text : loaded.problems.warnings) fmt::print(stderr, "warning: {}\n", text);
-    for (const auto& text : loaded.problems.errors) fmt::print(stderr, "error: {}\n", text);
+  const auto site = load_site_configuration(call, flags->configuration);
+  if (!site.problems.errors.empty()) {
+    print_problems(site.problems);
     fmt::print(stderr, "propeller-proxy: the configuration cannot be used; propeller-proxy check shows all of it\n");
     return kExitUsage;
   }
-  app::start_log(loaded.settings.log);
-  for (const auto& text : loaded.problems.warnings) observe::log_warn("configuration", {observe::kv("warning", text)});
-  return app::run_bridge(loaded.settings);
+  return app::run_site(site, [&call, &flags] { return load_site_configuration(call, flags->configuration); });
 }
 
 }  // namespace propeller::cmd

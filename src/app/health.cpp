@@ -20,20 +20,22 @@ admin::Answer down(std::string_view reason) {
 
 }  // namespace
 
-admin::Answer health_answer(const Health& health) {
-  if (!health.is_healthy) {
-    const std::string_view reason = "not connected and subscribed to the broker";
-    return down(health.broker_error.empty() ? std::string(reason) : fmt::format("{}: {}", reason, health.broker_error));
+admin::Answer health_answer(std::span<const Health> planes) {
+  for (const auto& plane : planes) {
+    if (!plane.is_healthy) return down(plane.reason);
   }
   return ok();
 }
 
-admin::Answer ready_answer(const Health& health, bool is_stopping, std::chrono::steady_clock::time_point now) {
+admin::Answer ready_answer(std::span<const Health> planes, bool is_stopping,
+                           std::chrono::steady_clock::time_point now) {
   if (is_stopping) return down("shutting down");
-  auto answer = health_answer(health);
+  auto answer = health_answer(planes);
   if (answer.status != 200) return answer;
-  const bool is_recent = health.registry_asked_at && now - *health.registry_asked_at < kRegistryAnswerAge;
-  if (is_recent && !health.registry_answered) return down("the registry did not answer when it was last asked");
+  for (const auto& plane : planes) {
+    const bool is_recent = plane.registry_asked_at && now - *plane.registry_asked_at < kRegistryAnswerAge;
+    if (is_recent && !plane.registry_answered) return down("the registry did not answer when it was last asked");
+  }
   return answer;
 }
 

@@ -102,8 +102,10 @@ class Loader {
     if (!refusal) return;
     refused_.emplace_back(variable.name);
     const auto name = found->origin == file_name_ ? fmt::format("{} ({})", variable.name, file_name_) : found->origin;
-    error(variable.is_secret ? fmt::format("{}: {}", name, *refusal)
-                             : fmt::format("{}={}: {}", name, show_value(found->value), *refusal));
+    auto text = variable.is_secret ? fmt::format("{}: {}", name, *refusal)
+                                   : fmt::format("{}={}: {}", name, show_value(found->value), *refusal);
+    if (variable.group == Group::service) loaded_.service.errors.push_back(text);
+    error(std::move(text));
   }
 
   [[nodiscard]] bool is_refused(std::string_view name) const {
@@ -120,8 +122,10 @@ class Loader {
     for (const auto& [name, value] : environment_) {
       if (!name.starts_with(kPrefix) || std::find(known.begin(), known.end(), name) != known.end()) continue;
       const auto meant = suggest(name, known);
-      warning(
-          fmt::format("unknown variable {}{}", name, meant.empty() ? "" : fmt::format("; did you mean {}?", meant)));
+      auto text =
+          fmt::format("unknown variable {}{}", name, meant.empty() ? "" : fmt::format("; did you mean {}?", meant));
+      loaded_.service.warnings.push_back(text);
+      warning(std::move(text));
     }
   }
 

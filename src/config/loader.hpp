@@ -30,6 +30,7 @@ struct Problems {
 struct Loaded {
   Settings settings;  ///< only to be used when there are no errors; else what could be understood
   Problems problems;
+  Problems service;  ///< those of them that concern a process without the bridge too: Group::service, unknown names
   std::map<std::string, std::string, std::less<>>
       origins;  ///< by variable: what set it ("PROXY_CLIENT_ID", "--qos"); absent: default
 };

@@ -1,8 +1,20 @@
 #include "config/planes.hpp"
 
+#include <algorithm>
+
 #include "config/variables.hpp"
 
 namespace propeller::config {
+
+namespace {
+
+void add_new(std::vector<std::string>& to, const std::vector<std::string>& texts) {
+  for (const auto& text : texts) {
+    if (std::ranges::find(to, text) == to.end()) to.push_back(text);
+  }
+}
+
+}  // namespace
 
 Planes decide_planes(const PlanesGiven& given) {
   const bool is_proxy_configured = given.has_proxy_section || given.has_cache_section || given.has_proxy_port;
@@ -25,6 +37,20 @@ PlanesGiven what_is_given(const Loaded& bridge, const ForwardLoaded& forward) {
     given.has_bridge_use = given.has_bridge_use || (is_use && variable.name.starts_with("PROXY_"));
   }
   return given;
+}
+
+SiteLoaded load_site(const Environment& environment, const Flags& flags, const Host& host) {
+  SiteLoaded site{.bridge = load(environment, flags, host),
+                  .forward = load_forward(environment, flags, host),
+                  .planes = {},
+                  .problems = {}};
+  site.planes = decide_planes(what_is_given(site.bridge, site.forward));
+  site.problems = site.planes.has_bridge ? site.bridge.problems : site.bridge.service;
+  if (site.planes.has_forward || !site.forward.file.empty()) {
+    add_new(site.problems.errors, site.forward.problems.errors);
+    add_new(site.problems.warnings, site.forward.problems.warnings);
+  }
+  return site;
 }
 
 }  // namespace propeller::config

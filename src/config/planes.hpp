@@ -29,7 +29,19 @@ struct PlanesGiven {
 /// has a use for mean the bridge; else it is the proxy.
 [[nodiscard]] Planes decide_planes(const PlanesGiven& given);
 
-/// What the two loaders found. Problems of a plane that does not run are nobody's.
+/// What the two loaders found.
 [[nodiscard]] PlanesGiven what_is_given(const Loaded& bridge, const ForwardLoaded& forward);
+
+/// Everything that is configured, and what of it runs.
+struct SiteLoaded {
+  Loaded bridge;
+  ForwardLoaded forward;
+  Planes planes;
+  Problems problems;  ///< of the planes that run, and of a file that is named or lies there, each told once
+};
+
+/// Problems of a plane that does not run are nobody's; but a file that is there has to be right, since a mistake in it
+/// may be why its plane does not run.
+[[nodiscard]] SiteLoaded load_site(const Environment& environment, const Flags& flags = {}, const Host& host = {});
 
 }  // namespace propeller::config

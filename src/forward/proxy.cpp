@@ -3,7 +3,6 @@
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/use_future.hpp>
-#include <fstream>
 #include <future>
 
 #include "base/random.hpp"
@@ -15,23 +14,6 @@
 namespace propeller::forward {
 
 namespace asio = async::asio;
-
-namespace {
-
-Result<std::shared_ptr<const Users>> load_users(const std::filesystem::path& file) {
-  if (file.empty()) return nullptr;
-  std::ifstream in(file);
-  std::string text(Users::kUsersBytesMax + 1, '\0');
-  in.read(text.data(), static_cast<std::streamsize>(text.size()));
-  if (in.bad() || (!in.eof() && !in.good()))
-    return fail(Code::bad_config, Origin::internal, "proxy.users: cannot read " + file.native());
-  text.resize(static_cast<std::size_t>(in.gcount()));
-  auto users = Users::parse(text);
-  if (!users) return std::unexpected(users.error());
-  return std::make_shared<const Users>(std::move(*users));
-}
-
-}  // namespace
 
 struct Proxy::Parts {
   explicit Parts(const config::Forward& settings) : cores("proxy", settings.threads) { shared.settings = settings; }
@@ -115,6 +97,19 @@ Result<void> Proxy::start() {
   }
   parts_->cores.start();
   is_running_ = true;
+  return {};
+}
+
+Result<void> Proxy::apply(const config::Forward& settings) {
+  auto users = load_users(settings.proxy.users);
+  if (!users) return std::unexpected(users.error());
+  parts_->users = std::move(*users);
+  parts_->shared.logins.clear();
+  // The cores read other parts of the settings, without a lock: those stay as they were.
+  auto& mine = parts_->shared.settings;
+  mine.proxy.allow_targets = settings.proxy.allow_targets;
+  mine.tls.passthrough = settings.tls.passthrough;
+  apply(settings.rules);
   return {};
 }
 

@@ -32,6 +32,9 @@ class Proxy {
   [[nodiscard]] Result<void> start();
   /// Requests in progress have `grace` to end.
   void stop(std::chrono::milliseconds grace);
+  /// From the next request on: the rules, `users` (the file is read again), `allow_targets` and `passthrough`. Errors:
+  /// bad_config, the file of users; then nothing has changed. Threads: one at a time, as the other apply().
+  [[nodiscard]] Result<void> apply(const config::Forward& settings);
   /// Other rules from the next request on.
   void apply(const config::RuntimeRules& rules);
 

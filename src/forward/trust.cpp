@@ -266,9 +266,13 @@ Result<std::vector<TrustResult>> for_stores(const TrustPlaces& places, const fs:
   const auto task = make_task(places, certificate);
   if (!task) return std::unexpected(task.error());
   std::vector<TrustResult> results;
-  for (const auto& store : system_stores(*task)) results.push_back(each(store));
+  if (places.has_system) {
+    for (const auto& store : system_stores(*task)) results.push_back(each(store));
+  }
   if (const NssStore nss(*task); nss.is_there()) results.push_back(each(nss));
-  for (const auto& store : java_stores(*task)) results.push_back(each(store));
+  if (places.has_system) {
+    for (const auto& store : java_stores(*task)) results.push_back(each(store));
+  }
   return results;
 }
 

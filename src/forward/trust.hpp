@@ -18,6 +18,7 @@ namespace propeller::forward {
 /// Where things are; tests have a tree of their own.
 struct TrustPlaces {
   std::filesystem::path root = "/";
+  bool has_system = true;                       ///< the system's bundle and key stores are meant too
   std::filesystem::path home;                   ///< of whom the NSS database belongs to; empty: none
   std::filesystem::path java_home;              ///< empty: only the system's key stores
   std::vector<std::filesystem::path> programs;  ///< the directories of PATH

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <fstream>
+
 #include "base/base64.hpp"
 #include "base/digest.hpp"
 #include "base/random.hpp"
@@ -71,6 +73,22 @@ bool Users::verify(const Login& login) const {
   if (login.password.reveal().size() > kPasswordBytesMax) return false;
   const bool is_right = verify_password(login.password.reveal(), found == hashes_.end() ? kNobody : found->second);
   return is_right && found != hashes_.end();
+}
+
+Result<std::shared_ptr<const Users>> load_users(const std::filesystem::path& file) {
+  if (file.empty()) return nullptr;
+  std::ifstream in(file, std::ios::binary);
+  std::string text(Users::kUsersBytesMax + 1, '\0');
+  in.read(text.data(), static_cast<std::streamsize>(text.size()));
+  if (!in.is_open() || in.bad())
+    return fail(Code::bad_config, Origin::internal, fmt::format("proxy.users: cannot read {}", file.native()));
+  text.resize(static_cast<std::size_t>(in.gcount()));
+  auto users = Users::parse(text);
+  if (!users) {
+    return fail(Code::bad_config, Origin::internal,
+                fmt::format("proxy.users: {}: {}", file.native(), users.error().detail));
+  }
+  return std::make_shared<const Users>(std::move(*users));
 }
 
 VerifiedLogins::VerifiedLogins() : salt_(base::random_hex(kSaltBytes)) {}

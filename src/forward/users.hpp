@@ -3,8 +3,10 @@
 #include <array>
 #include <chrono>
 #include <cstdint>
+#include <filesystem>
 #include <list>
 #include <map>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -46,6 +48,9 @@ class Users {
  private:
   std::map<std::string, std::string, std::less<>> hashes_;
 };
+
+/// The users of a file; null for an empty path: nobody has to log in. Errors: bad_config with the file and the line.
+[[nodiscard]] Result<std::shared_ptr<const Users>> load_users(const std::filesystem::path& file);
 
 /// Logins that were verified a short while ago, so that a hash that takes 50 ms is not computed for every request.
 ///

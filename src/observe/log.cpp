@@ -1,5 +1,6 @@
 #include "observe/log.hpp"
 
+#include <fcntl.h>
 #include <fmt/chrono.h>
 #include <spdlog/async_logger.h>
 #include <spdlog/details/thread_pool.h>
@@ -10,9 +11,11 @@
 #include <cerrno>
 #include <chrono>
 #include <condition_variable>
+#include <cstring>
 #include <memory>
 #include <mutex>
 
+#include "base/file_descriptor.hpp"
 #include "observe/escape.hpp"
 
 namespace propeller::observe {
@@ -43,9 +46,15 @@ std::string_view name_of(spdlog::level::level_enum level) {
 }
 
 /// Writes one line with one write(2), on spdlog's thread.
-class StandardErrorSink final : public spdlog::sinks::base_sink<spdlog::details::null_mutex> {
+class LineSink final : public spdlog::sinks::base_sink<spdlog::details::null_mutex> {
  public:
-  explicit StandardErrorSink(LogFormat format) : format_(format) {}
+  explicit LineSink(LogFormat format) : format_(format) {}
+
+  /// Standard error until the first call.
+  void write_to(std::shared_ptr<const base::FileDescriptor> file) {
+    const std::lock_guard lock(file_mutex_);
+    file_ = std::move(file);
+  }
 
   [[nodiscard]] std::uint64_t request_flush() { return flushes_requested_.fetch_add(1) + 1; }
 
@@ -77,10 +86,17 @@ class StandardErrorSink final : public spdlog::sinks::base_sink<spdlog::details:
     flushed_.notify_all();
   }
 
+  std::shared_ptr<const base::FileDescriptor> file() {
+    const std::lock_guard lock(file_mutex_);
+    return file_;
+  }
+
   /// Whoever closed our standard error has no use for the rest: errors are ignored.
-  static void write_all(std::string_view bytes) {
+  void write_all(std::string_view bytes) {
+    const auto file = this->file();
+    const int target = file ? file->get() : STDERR_FILENO;
     while (!bytes.empty()) {
-      const auto n = ::write(STDERR_FILENO, bytes.data(), bytes.size());
+      const auto n = ::write(target, bytes.data(), bytes.size());
       if (n < 0 && errno == EINTR) continue;
       if (n <= 0) return;
       bytes.remove_prefix(static_cast<std::size_t>(n));
@@ -88,6 +104,8 @@ class StandardErrorSink final : public spdlog::sinks::base_sink<spdlog::details:
   }
 
   const LogFormat format_;
+  std::mutex file_mutex_;  ///< never held while writing
+  std::shared_ptr<const base::FileDescriptor> file_;
   std::atomic<std::uint64_t> flushes_requested_{0};
   std::mutex flush_mutex_;
   std::condition_variable flushed_;
@@ -96,7 +114,7 @@ class StandardErrorSink final : public spdlog::sinks::base_sink<spdlog::details:
 
 struct Running {
   LogFormat format;
-  std::shared_ptr<StandardErrorSink> sink;
+  std::shared_ptr<LineSink> sink;
   std::shared_ptr<spdlog::details::thread_pool> pool;
   std::shared_ptr<spdlog::async_logger> logger;
 };
@@ -133,7 +151,7 @@ Level level_of(std::string_view name) {
 void start_log(const LogOptions& options) {
   auto next = std::make_shared<Running>();
   next->format = options.format;
-  next->sink = std::make_shared<StandardErrorSink>(options.format);
+  next->sink = std::make_shared<LineSink>(options.format);
   next->pool = std::make_shared<spdlog::details::thread_pool>(kLogQueueLines, 1);
   next->logger =
       std::make_shared<spdlog::async_logger>("", next->sink, next->pool, spdlog::async_overflow_policy::overrun_oldest);
@@ -146,6 +164,17 @@ void start_log(const LogOptions& options) {
     log.level = to_spdlog(level_of(options.level));
   }
 }
+
+Result<void> log_to_file(const std::filesystem::path& file) {
+  auto opened = std::make_shared<const base::FileDescriptor>(
+      ::open(file.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY, 0600));
+  if (!opened->is_open())
+    return fail(Code::io, Origin::internal, fmt::format("cannot write {}: {}", file.native(), std::strerror(errno)));
+  if (const auto log = running()) log->sink->write_to(std::move(opened));
+  return {};
+}
+
+void set_log_level(std::string_view level) { the_log().level = to_spdlog(level_of(level)); }
 
 void flush_log() {
   const auto log = running();

@@ -3,12 +3,15 @@
 #include <fmt/format.h>
 
 #include <cstdint>
+#include <filesystem>
 #include <initializer_list>
 #include <string>
 #include <string_view>
 
-/// Structured log lines on standard error: a constant message, then key=value. No secrets, no bodies; digests
-/// shortened to 12 digits.
+#include "base/error.hpp"
+
+/// Structured log lines on standard error or in a file: a constant message, then key=value. No secrets, no bodies;
+/// digests shortened to 12 digits.
 ///
 /// Bound:    kLogQueueLines lines of at most kLogLineBytesMax bytes wait for the log thread; when that is full the
 ///           oldest are dropped and counted, and nobody waits, even when standard error blocks.
@@ -40,6 +43,11 @@ template <class T>
 
 /// Once, before the first line; tests may call it again.
 void start_log(const LogOptions& options);
+/// From now on lines go to this file: appended to, made 0600. Called again it opens the file anew, which may have been
+/// moved away meanwhile. Errors: io; the lines go on where they went.
+[[nodiscard]] Result<void> log_to_file(const std::filesystem::path& file);
+/// trace, debug, info, warn, error.
+void set_log_level(std::string_view level);
 /// Waits until what is queued is written, a second at most.
 void flush_log();
 

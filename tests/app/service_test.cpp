@@ -21,8 +21,11 @@ using support::wait_until;
 using testing::HasSubstr;
 
 Plane plane_that_starts() {
-  return {
-      .start = []() -> Result<void> { return {}; }, .stop = [] {}, .health = [] { return Health{.is_healthy = true}; }};
+  return {.name = "plane",
+          .start = []() -> Result<void> { return {}; },
+          .stop = [] {},
+          .health = [] { return Health{.is_healthy = true}; },
+          .reload = nullptr};
 }
 
 int status_of(std::uint16_t port, const std::string& path) {
@@ -33,17 +36,18 @@ int status_of(std::uint16_t port, const std::string& path) {
 /// A service on a thread of its own, until it ends by itself.
 class Running {
  public:
-  explicit Running(Plane plane) {
-    settings_.admin.port = free_port();
+  explicit Running(Plane plane) : Running(std::vector{std::move(plane)}) {}
+  explicit Running(std::vector<Plane> planes) {
+    options_.admin.port = free_port();
     exit_code_ = std::async(std::launch::async,
-                            [this, plane = std::move(plane)] { return run_service(settings_, metrics_, plane); });
+                            [this, planes = std::move(planes)] { return run_service(options_, metrics_, planes); });
     EXPECT_TRUE(wait_until([&] { return status_of(port(), "/health") != 0; }));
   }
-  [[nodiscard]] std::uint16_t port() const { return settings_.admin.port; }
+  [[nodiscard]] std::uint16_t port() const { return options_.admin.port; }
   int exit_code() { return exit_code_.get(); }
 
  private:
-  config::Settings settings_;
+  ServiceOptions options_;
   observe::Metrics metrics_;
   std::future<int> exit_code_;
 };
@@ -77,19 +81,56 @@ TEST(Service, IsNotReadyWhileItDrains) {
   EXPECT_EQ(service.exit_code(), 0);
 }
 
+TEST(Service, DrainsItsPlanesSideBySide) {
+  std::promise<void> first_waits;
+  auto first = plane_that_starts();
+  first.stop = [&] { first_waits.get_future().wait(); };
+  auto second = plane_that_starts();
+  second.stop = [&] { first_waits.set_value(); };
+  Running service(std::vector{first, second});
+  kill(getpid(), SIGTERM);
+  EXPECT_EQ(service.exit_code(), 0);
+}
+
+TEST(Service, APlaneThatStartedIsStoppedWhenTheNextOneDoesNotStart) {
+  ServiceOptions options;
+  options.admin.port = free_port();
+  observe::Metrics metrics;
+  bool is_stopped = false;
+  auto first = plane_that_starts();
+  first.stop = [&] { is_stopped = true; };
+  auto second = plane_that_starts();
+  second.start = []() -> Result<void> { return fail(Code::io, Origin::internal, "no port"); };
+  EXPECT_EQ(run_service(options, metrics, {first, second}), 1);
+  EXPECT_TRUE(is_stopped);
+}
+
+TEST(Service, SighupReloadsThePlanesThatCan) {
+  std::atomic<int> reloads = 0;
+  auto plane = plane_that_starts();
+  plane.reload = [&] { ++reloads; };
+  Running service(std::vector{plane_that_starts(), plane});
+  for (int wanted = 1; wanted <= 2; ++wanted) {
+    kill(getpid(), SIGHUP);
+    EXPECT_TRUE(wait_until([&] { return reloads == wanted; }));
+  }
+  kill(getpid(), SIGTERM);
+  EXPECT_EQ(service.exit_code(), 0);
+}
+
 TEST(Service, APlaneThatDoesNotStartIsExitCodeOne) {
-  config::Settings settings;
-  settings.admin.port = free_port();
+  ServiceOptions options;
+  options.admin.port = free_port();
   observe::Metrics metrics;
   auto plane = plane_that_starts();
   plane.start = []() -> Result<void> { return fail(Code::io, Origin::internal, "no spool"); };
-  EXPECT_EQ(run_service(settings, metrics, plane), 1);
+  EXPECT_EQ(run_service(options, metrics, {plane}), 1);
 }
 
 TEST(Service, ATakenPortIsExitCodeOneBeforeThePlaneStarts) {
   Running first(plane_that_starts());
-  config::Settings settings;
-  settings.admin.port = first.port();
+  ServiceOptions options;
+  options.admin.port = first.port();
   observe::Metrics metrics;
   bool is_started = false;
   auto plane = plane_that_starts();
@@ -97,7 +138,7 @@ TEST(Service, ATakenPortIsExitCodeOneBeforeThePlaneStarts) {
     is_started = true;
     return {};
   };
-  EXPECT_EQ(run_service(settings, metrics, plane), 1);
+  EXPECT_EQ(run_service(options, metrics, {plane}), 1);
   EXPECT_FALSE(is_started);
   kill(getpid(), SIGTERM);
   EXPECT_EQ(first.exit_code(), 0);

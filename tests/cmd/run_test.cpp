@@ -39,7 +39,7 @@ class Run : public testing::Test {
 };
 
 TEST_F(Run, WithoutIdsIsAConfigurationError) {
-  const auto outcome = run_program({}, {{"HOME", "/nonexistent"}});
+  const auto outcome = run_program({}, {{"HOME", "/nonexistent"}, {"PROXY_MQTT_ADDRESS", "tcp://127.0.0.1:1"}});
   EXPECT_EQ(outcome.exit_code, 2);
   EXPECT_THAT(outcome.err, HasSubstr("PROXY_PROPLET_ID"));
   EXPECT_THAT(outcome.err, HasSubstr("propeller-proxy check"));

@@ -1,0 +1,92 @@
+#pragma once
+
+#include <atomic>
+#include <boost/asio/thread_pool.hpp>
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+
+#include "admin/api_server.hpp"
+#include "app/live_config.hpp"
+#include "app/plane.hpp"
+#include "async/core.hpp"
+#include "config/file_watcher.hpp"
+#include "config/planes.hpp"
+#include "forward/proxy.hpp"
+#include "observe/metrics.hpp"
+#include "store/content_store.hpp"
+
+namespace propeller::app {
+
+/// The store that the settings describe.
+[[nodiscard]] store::StoreOptions store_options(const config::Cache& cache);
+
+struct ForwardOptions {
+  config::ForwardLoaded loaded;
+  std::function<config::SiteLoaded()> load_again;
+  std::chrono::milliseconds shutdown_timeout{30'000};
+};
+
+/// The forward proxy with all that belongs to it: its store, its API, and its configuration file, which is read again
+/// when it changes and when reload() says so.
+///
+/// Order:    start(): store, API's port, proxy's ports; stop(): requests in progress end first, the store closes last.
+/// Errors:   start(): bad_config or io, with what to do. A store that cannot be opened keeps nothing and is no error,
+///           unless another process has it. A reload with a mistake changes nothing.
+/// Threads:  start(), stop() and the destructor: the owner's. health() and reload(): any. The API runs on a core of its
+///           own, what it does and reloads on a pool of one thread, so that they never meet.
+class ForwardApp {
+ public:
+  ForwardApp(ForwardOptions options, observe::Metrics& metrics);
+  ~ForwardApp();
+  ForwardApp(const ForwardApp&) = delete;
+  ForwardApp& operator=(const ForwardApp&) = delete;
+
+  [[nodiscard]] Result<void> start();
+  /// Requests in progress have until the shutdown time-out.
+  void stop();
+  [[nodiscard]] Health health() const;
+  void reload();
+
+ private:
+  [[nodiscard]] Result<void> open_store();
+  [[nodiscard]] Result<void> open_api();
+  void watch_file();
+  void log_started() const;
+  void add_metrics();
+
+  // On the pool.
+  void load_again();
+  void apply(const config::SiteLoaded& site);
+  void say_what_changed(const LiveConfig::Change& change) const;
+  [[nodiscard]] std::vector<admin::ApiRoute> routes();
+  [[nodiscard]] admin::ApiAnswer change_rules(const std::string& document, bool is_merged);
+  [[nodiscard]] admin::ApiAnswer clear_cache();
+  [[nodiscard]] std::string status_text() const;
+
+  ForwardOptions options_;
+  config::Forward& settings_;  ///< of the options: what the process was started with
+  observe::Metrics& metrics_;
+  observe::Counter& reloads_;
+  observe::Counter& reload_failures_;
+
+  boost::asio::thread_pool store_pool_{2};
+  boost::asio::thread_pool pool_{1};
+  store::Probe store_probe_;
+  std::unique_ptr<store::ContentStore> store_;
+  std::string store_error_;
+  std::unique_ptr<forward::Proxy> proxy_;
+  std::unique_ptr<config::FileWatcher> watcher_;
+
+  LiveConfig live_;           ///< of the pool's thread
+  std::string reload_error_;  ///< of the pool's thread; empty: the last reload was taken
+
+  async::Core core_{"api"};
+  std::unique_ptr<admin::ApiServer> api_;
+  std::atomic<bool> is_running_{false};
+};
+
+}  // namespace propeller::app

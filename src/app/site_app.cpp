@@ -1,0 +1,88 @@
+#include "app/site_app.hpp"
+
+#include <fmt/format.h>
+
+#include <optional>
+
+#include "app/forward_app.hpp"
+#include "app/service.hpp"
+#include "forward/settings_check.hpp"
+#include "observe/log.hpp"
+#include "registry/client.hpp"
+#include "stream/bridge.hpp"
+
+namespace propeller::app {
+
+using observe::kv;
+
+namespace {
+
+Plane plane_of(stream::Bridge& bridge) {
+  return {.name = "bridge",
+          .start = [&bridge] { return bridge.start(); },
+          .stop = [&bridge] { bridge.stop(); },
+          .health =
+              [&bridge] {
+                const auto health = bridge.health();
+                const std::string why = "not connected and subscribed to the broker";
+                return Health{.is_healthy = health.is_healthy,
+                              .reason = health.broker_error.empty() ? why : why + ": " + health.broker_error,
+                              .registry_asked_at = health.registry_asked_at,
+                              .registry_answered = health.registry_answered};
+              },
+          .reload = nullptr};
+}
+
+Plane plane_of(ForwardApp& forward) {
+  return {.name = "forward proxy",
+          .start = [&forward] { return forward.start(); },
+          .stop = [&forward] { forward.stop(); },
+          .health = [&forward] { return forward.health(); },
+          .reload = [&forward] { forward.reload(); }};
+}
+
+void start_log_of(const config::SiteLoaded& site) {
+  if (!site.planes.has_forward) return start_log(site.bridge.settings.log);
+  if (const auto started = start_log(site.forward.settings.log); !started)
+    observe::log_error("logging.file: lines go to standard error", {kv("reason", started.error().detail)});
+}
+
+}  // namespace
+
+config::Problems problems_of(const config::SiteLoaded& site) {
+  config::Problems problems;
+  if (site.planes.has_bridge) {
+    if (const auto checked = registry::check_settings(site.bridge.settings.registry); !checked)
+      problems.errors.push_back(checked.error().detail);
+  }
+  if (site.planes.has_forward) {
+    const auto found = forward::problems_of(site.forward.settings);
+    problems.errors.insert(problems.errors.end(), found.begin(), found.end());
+    problems.warnings = forward::without_effect(site.forward.settings);
+  }
+  return problems;
+}
+
+int run_site(const config::SiteLoaded& site, LoadAgain load_again) {
+  start_log_of(site);
+  for (const auto& text : site.problems.warnings) observe::log_warn("configuration", {kv("warning", text)});
+  if (site.planes.is_builtin_default) {
+    observe::log_info(
+        "nothing is configured: running the forward proxy with its built-in default",
+        {kv("cache", site.forward.settings.cache.dir.native()), kv("help", "propeller-proxy run --help")});
+  }
+  const auto& settings = site.bridge.settings;
+  observe::Metrics metrics;
+  std::optional<stream::Bridge> bridge;
+  std::optional<ForwardApp> forward;
+  std::vector<Plane> planes;
+  if (site.planes.has_bridge) planes.push_back(plane_of(bridge.emplace(settings, metrics)));
+  if (site.planes.has_forward) {
+    const ForwardOptions options{
+        .loaded = site.forward, .load_again = std::move(load_again), .shutdown_timeout = settings.shutdown_timeout};
+    planes.push_back(plane_of(forward.emplace(options, metrics)));
+  }
+  return run_service({.admin = settings.admin, .is_kept_small = !site.planes.has_forward}, metrics, std::move(planes));
+}
+
+}  // namespace propeller::app

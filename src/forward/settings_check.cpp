@@ -1,0 +1,30 @@
+#include "forward/settings_check.hpp"
+
+#include <fmt/format.h>
+
+#include "forward/users.hpp"
+#include "net/client_tls.hpp"
+
+namespace propeller::forward {
+
+std::vector<std::string> problems_of(const config::Forward& settings) {
+  std::vector<std::string> problems;
+  if (const auto users = load_users(settings.proxy.users); !users) problems.push_back(users.error().detail);
+  const auto tls =
+      net::ClientTls::create({.ca_files = settings.tls.upstream_ca, .insecure_hosts = settings.tls.insecure_hosts});
+  if (!tls) problems.push_back(fmt::format("tls.upstream_ca: {}", tls.error().detail));
+  return problems;
+}
+
+std::vector<std::string> without_effect(const config::Forward& settings) {
+  std::vector<std::string> sentences;
+  const auto add = [&](bool is_set, std::string_view key) {
+    if (is_set) sentences.push_back(fmt::format("{} has no effect in this version", key));
+  };
+  add(!settings.proxy.proxy_protocol.empty(), "proxy.proxy_protocol");
+  add(settings.tls.is_passthrough_learned, "tls.learn_passthrough");
+  add(settings.recording.is_enabled, "recording.enabled");
+  return sentences;
+}
+
+}  // namespace propeller::forward
