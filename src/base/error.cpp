@@ -28,6 +28,8 @@ std::string_view to_string(Code code) {
     case Code::io: return "io";
     case Code::dns_failed: return "dns_failed";
     case Code::connection_refused: return "connection_refused";
+    case Code::host_unreachable: return "host_unreachable";
+    case Code::network_unreachable: return "network_unreachable";
     case Code::connection_reset: return "connection_reset";
     case Code::tls_certificate: return "tls_certificate";
     case Code::tls_failed: return "tls_failed";
@@ -55,6 +57,8 @@ Code wire_code(const Error& error) {
     case Code::io: return error.origin == Origin::internal ? Code::overloaded : Code::registry_unavailable;
     case Code::dns_failed:
     case Code::connection_refused:
+    case Code::host_unreachable:
+    case Code::network_unreachable:
     case Code::connection_reset:
     case Code::tls_certificate:
     case Code::tls_failed:

@@ -33,7 +33,9 @@ enum class Code {
   io,            ///< local disk or socket
 
   dns_failed,          ///< the name has no address, or nobody could say
-  connection_refused,  ///< nobody listens there, or the network does not lead there
+  connection_refused,  ///< nobody listens there
+  host_unreachable,    ///< its network cannot find the host
+  network_unreachable, ///< no route leads to its network
   connection_reset,    ///< the peer broke an established connection
   tls_certificate,     ///< the peer's certificate is not to be trusted; the detail says why
   tls_failed,          ///< the TLS handshake or a record failed for another reason

@@ -14,23 +14,26 @@ namespace {
 /// Goes on with an upgraded connection: a WebSocket, say.
 class UpgradedTunnel final : public http::Takeover {
  public:
-  explicit UpgradedTunnel(std::unique_ptr<net::Stream> upstream) : upstream_(std::move(upstream)) {}
+  UpgradedTunnel(std::unique_ptr<net::Stream> upstream, std::chrono::milliseconds idle)
+      : upstream_(std::move(upstream)), idle_(idle) {}
 
   async::awaitable<void> run(net::Stream& stream) override {
     net::RelayBytes bytes;
-    (void)co_await net::relay(stream, *upstream_, {}, bytes);
+    (void)co_await net::relay(stream, *upstream_, {.idle_timeout = idle_}, bytes);
   }
 
  private:
   std::unique_ptr<net::Stream> upstream_;
+  const std::chrono::milliseconds idle_;
 };
 
 Result<http::OutgoingRequest> outgoing(http::Request& request, const Target& target, const Policy& policy) {
   const auto& head = request.head();
-  http::OutgoingRequest out{.method = std::string(head.method_name),
-                            .authority = target.authority(),
-                            .path = head.path.empty() ? "/" : std::string(head.path),
-                            .fields = http::Fields(head.fields)};
+  http::OutgoingRequest out{
+      .method = std::string(head.method_name),
+      .authority = target.claimed_authority.empty() ? target.authority() : target.claimed_authority,
+      .path = head.path.empty() ? "/" : std::string(head.path),
+      .fields = http::Fields(head.fields)};
   if (http::is_in_via(out.fields, policy.name))
     return fail(Code::bad_request, Origin::client, "this request has passed through here before: a loop");
   http::remove_hop_by_hop(out.fields);
@@ -47,14 +50,14 @@ Result<http::OutgoingRequest> outgoing(http::Request& request, const Target& tar
   return out;
 }
 
-http::Response incoming(http::ClientResponse&& from, std::string_view name) {
+http::Response incoming(http::ClientResponse&& from, std::string_view name, std::chrono::milliseconds tunnel_idle) {
   http::Response response{.status = from.status, .fields = std::move(from.fields)};
   const auto protocol = std::string(response.fields.find("Upgrade").value_or(""));
   http::remove_hop_by_hop(response.fields);
   http::append_via(response.fields, from.version, name);
   if (from.upgraded) {
     response.fields.set("Upgrade", protocol);
-    response.takeover = std::make_unique<UpgradedTunnel>(std::move(from.upgraded));
+    response.takeover = std::make_unique<UpgradedTunnel>(std::move(from.upgraded), tunnel_idle);
   } else {
     response.body = std::move(from.body);
   }
@@ -83,7 +86,7 @@ async::awaitable<http::Response> Forwarder::forward(http::Request& request, Targ
   connector_.route(destination, *out);
   auto answer = co_await client_.send(destination, *out);
   if (!answer) co_return error_response(answer.error());
-  co_return incoming(std::move(*answer), policy->name);
+  co_return incoming(std::move(*answer), policy->name, tunnel_idle_);
 }
 
 }  // namespace propeller::forward

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <string>
 
 #include "forward/connector.hpp"
@@ -14,6 +15,9 @@ struct Target {
   std::string scheme;  ///< "http" or "https"
   std::string host;    ///< lower case, without brackets
   std::uint16_t port = 80;
+  /// What Host says, where the client asked an address, in the clear, for a name: told to the origin, believed by
+  /// nobody here. What is kept of it must not be found under the name.
+  std::string claimed_authority = {};
 
   /// "host", or "host:port" where the port is not the scheme's; an IPv6 address in brackets.
   [[nodiscard]] std::string authority() const;
@@ -28,13 +32,16 @@ struct Target {
 /// Source:  RFC 9110 section 7.6
 class Forwarder {
  public:
-  Forwarder(http::Client& client, Connector& connector) : client_(client), connector_(connector) {}
+  /// `tunnel_idle`: how long an upgraded connection may carry nothing.
+  Forwarder(http::Client& client, Connector& connector, std::chrono::milliseconds tunnel_idle)
+      : client_(client), connector_(connector), tunnel_idle_(tunnel_idle) {}
 
   async::awaitable<http::Response> forward(http::Request& request, Target target, PolicyPtr policy);
 
  private:
   http::Client& client_;
   Connector& connector_;
+  const std::chrono::milliseconds tunnel_idle_;
 };
 
 /// The answer to a request that failed, or that is refused.

@@ -34,7 +34,9 @@ struct Proxy::Parts {
                                                  .access = {AllowList(settings.rules.allowlist), TargetGuard(guard)},
                                                  .rules = HeaderRules(settings.rules.headers),
                                                  .passthrough = HostPatterns(settings.tls.passthrough),
-                                                 .users = users});
+                                                 .users = users,
+                                                 .proxy_protocol = parse_ranges(settings.proxy.proxy_protocol),
+                                                 .is_passthrough_learned = settings.tls.is_passthrough_learned});
   }
   void post_policy(const PolicyPtr& policy) {
     for (std::size_t i = 0; i < proxies.size(); ++i)

@@ -1,18 +1,15 @@
 #include "forward/proxy_core.hpp"
 
-#include <boost/asio/experimental/awaitable_operators.hpp>
+#include <algorithm>
 
-#include "async/offload.hpp"
-#include "base/clock.hpp"
-#include "forward/proxy_status.hpp"
 #include "http/uri.hpp"
-#include "net/borrowed_stream.hpp"
-#include "net/client_hello.hpp"
-#include "net/relay.hpp"
+#include "net/proxy_protocol.hpp"
 
 namespace propeller::forward {
 
 namespace {
+
+using Clock = std::chrono::steady_clock;
 
 constexpr std::string_view kNoOriginForm =
     "This is a proxy: it takes requests for other hosts (http_proxy=http://host:port), not for itself.\n";
@@ -31,31 +28,10 @@ http::ServerLimits server_limits(const config::ForwardTimeouts& timeouts) {
           .write_timeout = timeouts.write};
 }
 
-Error denied(const Verdict& verdict) { return {Code::not_allowed, Origin::client, std::string(verdict.reason)}; }
-
 http::Response login_required() {
   auto response = error_response({Code::unauthorized, Origin::client, "this proxy wants a user name and a password"});
   response.fields.add("Proxy-Authenticate", "Basic realm=\"propeller-proxy\"");
   return response;
-}
-
-/// What a client sends first, put back after it was looked at; nothing when it waits for the server.
-async::awaitable<Result<net::ClientHello>> sniff(net::Stream& stream) {
-  using namespace boost::asio::experimental::awaitable_operators;
-  std::string seen;
-  net::ClientHello hello{.state = net::ClientHello::State::not_tls};
-  auto waited = co_await (stream.wait_input() || async::sleep_for(ProxyCore::kServerSpeaksFirst));
-  if (waited.index() == 1) co_return hello;
-  do {
-    char room[4096];
-    const auto count = co_await stream.read_some(room);
-    if (!count) co_return std::unexpected(count.error());
-    if (*count == 0) break;
-    seen.append(room, *count);
-    hello = net::parse_client_hello(seen);
-  } while (hello.state == net::ClientHello::State::incomplete && seen.size() < net::kClientHelloBytesMax);
-  stream.unread(seen);
-  co_return hello;
 }
 
 }  // namespace
@@ -80,34 +56,15 @@ class ProxyCore::ClientHandler final : public http::Handler {
   ProxyCore& core_;
 };
 
-/// What a client asks for inside a tunnel that is intercepted. The target is the tunnel's, whatever Host claims.
-class ProxyCore::TunnelHandler final : public http::Handler {
+/// Goes on behind CONNECT.
+class ProxyCore::ConnectTunnel final : public http::Takeover {
  public:
-  TunnelHandler(ProxyCore& core, Target target) : core_(core), target_(std::move(target)) {}
-
-  async::awaitable<http::Response> handle(http::Request& request) override {
-    const auto& head = request.head();
-    const auto claimed = http::parse_uri(target_.scheme + "://" + std::string(head.authority) + "/");
-    if (!claimed || claimed->host != target_.host || claimed->port != target_.port) {
-      auto response = http::text_response(421, "This connection was opened for " + target_.authority() + ".\n");
-      co_return response;
-    }
-    co_return co_await core_.forwarder_.forward(request, target_, core_.policy_);
-  }
+  ConnectTunnel(Tunnels& tunnels, OpenTunnel tunnel) : tunnels_(tunnels), tunnel_(std::move(tunnel)) {}
+  async::awaitable<void> run(net::Stream& stream) override { return tunnels_.run(stream, std::move(tunnel_)); }
 
  private:
-  ProxyCore& core_;
-  Target target_;
-};
-
-class ProxyCore::Tunnel final : public http::Takeover {
- public:
-  Tunnel(ProxyCore& core, Target target) : core_(core), target_(std::move(target)) {}
-  async::awaitable<void> run(net::Stream& stream) override { return core_.run_tunnel(stream, std::move(target_)); }
-
- private:
-  ProxyCore& core_;
-  Target target_;
+  Tunnels& tunnels_;
+  OpenTunnel tunnel_;
 };
 
 ProxyCore::ProxyCore(async::Core& core, ProxyShared& shared, PolicyPtr policy)
@@ -119,7 +76,22 @@ ProxyCore::ProxyCore(async::Core& core, ProxyShared& shared, PolicyPtr policy)
       connector_({core.executor(), resolver_, dialer_, *shared.client_tls}, policy_, shared.settings.proxy),
       client_(core.executor(), connector_, client_limits(shared.settings.proxy.timeouts)),
       server_(server_limits(shared.settings.proxy.timeouts)),
-      forwarder_(client_, connector_),
+      forwarder_(client_, connector_, shared.settings.proxy.timeouts.tunnel_idle),
+      tunnels_({.connector = connector_,
+                .server = server_,
+                .forwarder = forwarder_,
+                .tls = *shared.server_tls,
+                .refusing = shared.refusing},
+               shared.settings.proxy.timeouts, policy_),
+      logins_(shared.logins, shared.pool),
+      handshake_timeout_(std::min<std::chrono::milliseconds>(kHandshakeTimeout, shared.settings.proxy.timeouts.read)),
+      socks_parts_{.tunnels = tunnels_,
+                   .logins = logins_,
+                   .resolver = resolver_,
+                   .policy = policy_,
+                   .handshake_timeout = handshake_timeout_,
+                   .udp_idle_timeout = shared.settings.proxy.timeouts.tunnel_idle,
+                   .associations = associations_},
       acceptors_(core.executor()),
       connections_(core.executor()) {}
 
@@ -136,6 +108,7 @@ void ProxyCore::start() {
 void ProxyCore::set_policy(PolicyPtr policy) {
   policy_ = std::move(policy);
   connector_.set_policy(policy_);
+  tunnels_.set_policy(policy_);
 }
 
 async::awaitable<void> ProxyCore::stop(std::chrono::milliseconds grace) {
@@ -156,90 +129,89 @@ async::awaitable<void> ProxyCore::accept_loop(net::Listener& listener) {
   for (;;) {
     auto stream = co_await listener.accept();
     if (!stream) co_return;
-    if (connections_.size() < kConnectionsMax)
-      connections_.spawn(serve(limited(std::move(*stream), *shared_.bandwidth)));
+    if (connections_.size() < kConnectionsMax) connections_.spawn(serve(std::move(*stream)));
   }
 }
 
 async::awaitable<void> ProxyCore::serve(std::unique_ptr<net::Stream> stream) {
-  constexpr char kTlsHandshake = 0x16;
-  stream->set_read_deadline(std::chrono::steady_clock::now() + kFirstByteTimeout);
+  const auto reached = stream->info().local.address();
+  if (!co_await take_proxy_header(*stream)) co_return;
+  // By the address of the client, not of the proxy that speaks for it.
+  stream = limited(std::move(stream), *shared_.bandwidth);
+  auto protocol = co_await first_byte(*stream);
+  if (protocol == Protocol::tls) {
+    auto tls = co_await accept_tls(std::move(stream));
+    if (!tls) co_return;
+    stream = std::move(*tls);
+    protocol = co_await first_byte(*stream);
+  }
+  co_await serve_first(*stream, protocol, reached);
+}
+
+async::awaitable<void> ProxyCore::serve_first(net::Stream& stream, Protocol protocol, address reached) {
+  if (protocol == Protocol::http) {
+    ClientHandler handler(*this);
+    co_return co_await server_.serve(stream, handler);
+  }
+  if (protocol != Protocol::socks) co_return;
+  SocksSession session(socks_parts_, stream, std::move(reached));
+  co_await session.run();
+}
+
+/// What a proxy in front of us says about its client. False: the connection is of no use.
+async::awaitable<bool> ProxyCore::take_proxy_header(net::Stream& stream) {
+  if (!contains(policy_->proxy_protocol, stream.info().peer.address())) co_return true;
+  stream.set_read_deadline(Clock::now() + handshake_timeout_);
+  std::string seen;
+  net::ProxyHeader header;
+  while (header.state == net::ProxyHeader::State::incomplete) {
+    char room[512];
+    const auto count = co_await stream.read_some(room);
+    if (!count || *count == 0) co_return false;
+    seen.append(room, *count);
+    header = net::parse_proxy_header(seen);
+  }
+  if (header.state == net::ProxyHeader::State::broken) co_return false;
+  stream.unread(std::string_view(seen).substr(header.size));
+  if (header.endpoints) stream.set_endpoints(header.endpoints->server, header.endpoints->client);
+  co_return true;
+}
+
+async::awaitable<Protocol> ProxyCore::first_byte(net::Stream& stream) {
+  stream.set_read_deadline(Clock::now() + handshake_timeout_);
   char first = 0;
-  const auto count = co_await stream->read_some({&first, 1});
-  if (!count || *count == 0) co_return;
-  stream->unread({&first, 1});
-  stream->set_read_deadline(std::nullopt);
-  if (first == kTlsHandshake) co_return co_await serve_tls(std::move(stream));
-  if (first < 'A' || first > 'Z') co_return;
-  ClientHandler handler(*this);
-  co_await server_.serve(*stream, handler);
+  const auto count = co_await stream.read_some({&first, 1});
+  if (!count || *count == 0) co_return Protocol::unknown;
+  stream.unread({&first, 1});
+  stream.set_read_deadline(std::nullopt);
+  co_return protocol_of(first);
 }
 
 /// A client that speaks TLS to the proxy itself.
-async::awaitable<void> ProxyCore::serve_tls(std::unique_ptr<net::Stream> stream) {
+async::awaitable<Result<std::unique_ptr<net::Stream>>> ProxyCore::accept_tls(std::unique_ptr<net::Stream> stream) {
   const auto local = stream->info().local.address().to_string();
-  auto tls = co_await shared_.server_tls->accept(
-      std::move(stream),
-      {.alpn = {"http/1.1"}, .default_name = local, .deadline = std::chrono::steady_clock::now() + kFirstByteTimeout});
-  if (!tls) co_return;
-  ClientHandler handler(*this);
-  co_await server_.serve(**tls, handler);
+  co_return co_await shared_.server_tls->accept(
+      std::move(stream), {.alpn = {"http/1.1"}, .default_name = local, .deadline = Clock::now() + handshake_timeout_});
 }
 
 async::awaitable<bool> ProxyCore::is_authorised(http::Request& request) {
   const auto users = policy_->users;
   if (!users) co_return true;
-  const auto login = parse_basic(request.fields().find("Proxy-Authorization").value_or(""));
+  auto login = parse_basic(request.fields().find("Proxy-Authorization").value_or(""));
   if (!login) co_return false;
-  if (shared_.logins.contains(*login, base::Clock::time_point(std::chrono::steady_clock::now()))) co_return true;
-  const bool is_right = co_await async::offload(shared_.pool, [users, login = *login] { return users->verify(login); });
-  if (is_right) shared_.logins.add(*login, base::Clock::time_point(std::chrono::steady_clock::now()));
-  co_return is_right;
+  co_return co_await logins_.is_right(users, std::move(*login));
 }
 
 async::awaitable<http::Response> ProxyCore::connect(http::Request& request) {
   const auto authority = http::parse_authority(request.head().authority);
   if (!authority || !authority->port)
     co_return error_response({Code::bad_request, Origin::client, "CONNECT names a host and a port"});
-  Target target{.scheme = "https", .host = host_of(request.head().authority), .port = *authority->port};
-  if (const auto verdict = policy_->access.check_host(target.host, target.port); !verdict.is_allowed)
-    co_return error_response(denied(verdict));
+  auto tunnel =
+      co_await tunnels_.open({.scheme = {}, .host = host_of(request.head().authority), .port = *authority->port});
+  if (!tunnel) co_return error_response(tunnel.error());
   http::Response response;
-  response.takeover = std::make_unique<Tunnel>(*this, std::move(target));
+  response.takeover = std::make_unique<ConnectTunnel>(tunnels_, std::move(*tunnel));
   co_return response;
-}
-
-async::awaitable<void> ProxyCore::run_tunnel(net::Stream& stream, Target target) {
-  const auto hello = co_await sniff(stream);
-  if (!hello) co_return;
-  const auto& name = hello->server_name;
-  if (hello->state != net::ClientHello::State::complete || policy_->passthrough.matches(target.host) ||
-      (!name.empty() && policy_->passthrough.matches(name)))
-    co_return co_await splice(stream, std::move(target));
-  // Who resolved the name itself (socks5://, some CONNECTs) says in the ClientHello whom it wants.
-  if (!name.empty() && literal_address(target.host)) target.host = name;
-  co_await intercept(stream, std::move(target));
-}
-
-async::awaitable<void> ProxyCore::intercept(net::Stream& stream, Target target) {
-  auto tls = co_await shared_.server_tls->accept(
-      std::make_unique<net::BorrowedStream>(stream),
-      {.alpn = {"http/1.1"},
-       .default_name = target.host,
-       .deadline = std::chrono::steady_clock::now() + shared_.settings.proxy.timeouts.read});
-  if (!tls) co_return;
-  TunnelHandler handler(*this, std::move(target));
-  co_await server_.serve(**tls, handler);
-}
-
-async::awaitable<void> ProxyCore::splice(net::Stream& stream, Target target) {
-  auto upstream = co_await connector_.dial(target.host, target.port);
-  if (!upstream) {
-    stream.reset();
-    co_return;
-  }
-  net::RelayBytes bytes;
-  (void)co_await net::relay(stream, **upstream, {.idle_timeout = shared_.settings.proxy.timeouts.tunnel_idle}, bytes);
 }
 
 }  // namespace propeller::forward

@@ -12,6 +12,10 @@
 #include "forward/connector.hpp"
 #include "forward/forwarder.hpp"
 #include "forward/limited_stream.hpp"
+#include "forward/login_check.hpp"
+#include "forward/recent_names.hpp"
+#include "forward/socks_session.hpp"
+#include "forward/tunnel.hpp"
 #include "http/client.hpp"
 #include "http/server.hpp"
 #include "net/certificate_authority.hpp"
@@ -24,12 +28,16 @@ namespace propeller::forward {
 
 /// What the cores of the proxy share; none of it changes while they run, but for what locks itself.
 struct ProxyShared {
+  static constexpr std::size_t kRefusingMax = 1024;
+  static constexpr std::chrono::hours kRefusingFor{24};
+
   config::Forward settings;
   std::shared_ptr<net::ClientTls> client_tls;
   std::shared_ptr<net::CertificateAuthority> authority;
   std::unique_ptr<net::ServerTls> server_tls;
   VerifiedLogins logins;
-  store::ContentStore* store = nullptr;  ///< null: nothing is kept
+  RecentNames refusing{kRefusingMax, kRefusingFor};  ///< hosts whose clients refused our certificate
+  store::ContentStore* store = nullptr;              ///< null: nothing is kept
   CacheCounters* cache_counters = nullptr;
   std::optional<BandwidthLimits> bandwidth;  ///< set before the cores start
   boost::asio::thread_pool pool{2};          ///< names, password hashes
@@ -37,17 +45,17 @@ struct ProxyShared {
 
 /// The proxy on one core: accepts, finds out what a connection speaks, and serves it to its end.
 ///
-/// Order:    first byte: a letter is HTTP, 0x16 TLS to the proxy itself. Behind CONNECT: a ClientHello is intercepted
-///           unless its host passes through, everything else is carried untouched.
-/// Bound:    kConnectionsMax connections; the next one is closed at once.
+/// Order:    a PROXY protocol head, where the caller may speak for others; then the first byte: a letter is HTTP, 4 and
+///           5 are SOCKS, 0x16 is TLS to the proxy itself, inside which the first byte decides again. Tunnels: see
+///           Tunnels.
+/// Bound:    kConnectionsMax connections; the next one is closed at once. kHandshakeTimeout, or `timeouts.read` where
+///           that is shorter, for each of those steps.
 /// Threads:  listen() before the core starts; all else on the core.
 /// Lifetime: `shared` outlives it; stop() has returned before it goes.
 class ProxyCore {
  public:
   static constexpr std::size_t kConnectionsMax = 16'384;
-  static constexpr std::chrono::seconds kFirstByteTimeout{10};
-  /// How long a client behind CONNECT may be silent before it is taken for one that waits for the server to speak.
-  static constexpr std::chrono::milliseconds kServerSpeaksFirst{300};
+  static constexpr std::chrono::seconds kHandshakeTimeout{10};
 
   ProxyCore(async::Core& core, ProxyShared& shared, PolicyPtr policy);
   ProxyCore(const ProxyCore&) = delete;
@@ -62,16 +70,15 @@ class ProxyCore {
 
  private:
   class ClientHandler;
-  class TunnelHandler;
-  class Tunnel;
+  class ConnectTunnel;
 
   async::awaitable<void> accept_loop(net::Listener& listener);
   async::awaitable<void> serve(std::unique_ptr<net::Stream> stream);
-  async::awaitable<void> serve_tls(std::unique_ptr<net::Stream> stream);
+  async::awaitable<void> serve_first(net::Stream& stream, Protocol protocol, address reached);
+  async::awaitable<bool> take_proxy_header(net::Stream& stream);
+  async::awaitable<Protocol> first_byte(net::Stream& stream);
+  async::awaitable<Result<std::unique_ptr<net::Stream>>> accept_tls(std::unique_ptr<net::Stream> stream);
   async::awaitable<http::Response> connect(http::Request& request);
-  async::awaitable<void> run_tunnel(net::Stream& stream, Target target);
-  async::awaitable<void> intercept(net::Stream& stream, Target target);
-  async::awaitable<void> splice(net::Stream& stream, Target target);
   async::awaitable<bool> is_authorised(http::Request& request);
 
   async::Core& core_;
@@ -83,6 +90,11 @@ class ProxyCore {
   http::Client client_;
   http::Server server_;
   Forwarder forwarder_;
+  Tunnels tunnels_;
+  LoginCheck logins_;
+  const std::chrono::milliseconds handshake_timeout_;
+  std::size_t associations_ = 0;
+  const SocksParts socks_parts_;
   std::list<net::Listener> listeners_;
   async::TaskGroup acceptors_;
   async::TaskGroup connections_;

@@ -16,6 +16,8 @@ struct Row {
 constexpr std::array kUpstream{
     Row{Code::dns_failed, {502, "dns_error"}},
     Row{Code::connection_refused, {502, "connection_refused"}},
+    Row{Code::host_unreachable, {502, "destination_ip_unroutable"}},
+    Row{Code::network_unreachable, {502, "destination_ip_unroutable"}},
     Row{Code::connection_reset, {502, "connection_terminated"}},
     Row{Code::disconnected, {502, "connection_terminated"}},
     Row{Code::timeout, {504, "connection_timeout"}},

@@ -27,7 +27,8 @@ struct DialRequest {
 /// in turn, each kStagger after the one before or as soon as that has failed; the first that answers is taken.
 ///
 /// Bound:    kAddressesMax attempts (net/look_up.hpp).
-/// Errors:   those of the resolver, of the policy, connection_refused with what the last attempt said, timeout.
+/// Errors:   those of the resolver, of the policy, connection_refused, host_unreachable or network_unreachable
+///           with what the last attempt said, timeout.
 /// Threads:  one core.
 /// Lifetime: the resolver outlives it; it outlives the calls of dial().
 /// Source:   RFC 8305

@@ -10,11 +10,11 @@ namespace propeller::net {
 std::unexpected<Error> socket_error(int code, Origin origin, std::string_view what) {
   auto detail = fmt::format("{}: {}", what, std::generic_category().message(code));
   switch (code) {
-    case ECONNREFUSED:
+    case ECONNREFUSED: return fail(Code::connection_refused, origin, std::move(detail));
     case EHOSTUNREACH:
+    case EHOSTDOWN: return fail(Code::host_unreachable, origin, std::move(detail));
     case ENETUNREACH:
-    case EHOSTDOWN:
-    case ENETDOWN: return fail(Code::connection_refused, origin, std::move(detail));
+    case ENETDOWN: return fail(Code::network_unreachable, origin, std::move(detail));
     case ECONNRESET:
     case ECONNABORTED:
     case EPIPE:

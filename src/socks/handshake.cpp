@@ -161,6 +161,8 @@ Reply reply_for(const Error& error) {
     case Code::not_allowed:
     case Code::unauthorized: return Reply::not_allowed;
     case Code::dns_failed: return Reply::host_unreachable;
+    case Code::host_unreachable: return Reply::host_unreachable;
+    case Code::network_unreachable: return Reply::network_unreachable;
     case Code::connection_refused: return Reply::connection_refused;
     case Code::timeout: return Reply::ttl_expired;
     default: return Reply::general_failure;

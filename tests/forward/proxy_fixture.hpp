@@ -2,8 +2,13 @@
 
 #include <gtest/gtest.h>
 
+#include <optional>
+#include <string>
+#include <vector>
+
 #include "base/digest.hpp"
 #include "forward/proxy.hpp"
+#include "http/peer.hpp"
 #include "support/fake_registry.hpp"
 #include "support/subprocess.hpp"
 #include "support/tls_files.hpp"
@@ -14,11 +19,13 @@ using namespace std::chrono_literals;
 using support::FakeRegistry;
 using support::TlsFiles;
 
+/// What curl says.
 struct Answer {
   int exit_code = -1;  ///< of curl
   std::string output;  ///< heads and bodies
 };
 
+/// The proxy behind a real listener, with servers of HTTP and HTTPS on loopback to reach through it.
 class ProxyTest : public testing::Test {
  protected:
   ProxyTest() {
@@ -41,11 +48,13 @@ class ProxyTest : public testing::Test {
     ASSERT_TRUE(started) << started.error().detail;
     port = proxy->addresses().at(0).port();
   }
-  Answer curl(const std::vector<std::string>& arguments) {
+  Answer curl(const std::vector<std::string>& arguments) { return curl_through("http", arguments); }
+  /// `scheme` is one that curl knows for proxies: "socks5h", say.
+  Answer curl_through(const std::string& scheme, const std::vector<std::string>& arguments) {
     std::vector<std::string> all{"curl", "-sS", "-i", "--max-time", "20"};
     for (const auto& each :
          {std::string("--noproxy"), std::string(), std::string("--cacert"), (directory / "certs/ca.crt").string(),
-          std::string("-x"), "http://127.0.0.1:" + std::to_string(port)})
+          std::string("-x"), scheme + "://127.0.0.1:" + std::to_string(port)})
       all.push_back(each);
     all.insert(all.end(), arguments.begin(), arguments.end());
     support::Subprocess process({.arguments = all});

@@ -17,6 +17,8 @@ TEST(ProxyStatus, NamesTheErrorAsProgramsKnowIt) {
       {Code::timeout, Origin::upstream, 504, "connection_timeout"},
       {Code::dns_failed, Origin::upstream, 502, "dns_error"},
       {Code::connection_refused, Origin::upstream, 502, "connection_refused"},
+      {Code::host_unreachable, Origin::upstream, 502, "destination_ip_unroutable"},
+      {Code::network_unreachable, Origin::upstream, 502, "destination_ip_unroutable"},
       {Code::connection_reset, Origin::upstream, 502, "connection_terminated"},
       {Code::tls_certificate, Origin::upstream, 502, "tls_certificate_error"},
       {Code::tls_failed, Origin::upstream, 502, "tls_protocol_error"},

@@ -129,6 +129,8 @@ TEST(Socks5, ErrorsOfDiallingHaveTheirReplies) {
   EXPECT_EQ(reply(Code::not_allowed), Reply::not_allowed);
   EXPECT_EQ(reply(Code::dns_failed), Reply::host_unreachable);
   EXPECT_EQ(reply(Code::connection_refused), Reply::connection_refused);
+  EXPECT_EQ(reply(Code::host_unreachable), Reply::host_unreachable);
+  EXPECT_EQ(reply(Code::network_unreachable), Reply::network_unreachable);
   EXPECT_EQ(reply(Code::timeout), Reply::ttl_expired);
   EXPECT_EQ(reply(Code::io), Reply::general_failure);
 }

@@ -1,0 +1,31 @@
+#include "forward/recent_names.hpp"
+
+namespace propeller::forward {
+
+void RecentNames::add(std::string name, Time now) {
+  const std::lock_guard lock(mutex_);
+  if (const auto known = by_name_.find(name); known != by_name_.end()) {
+    known->second->until = now + kept_for_;
+    entries_.splice(entries_.end(), entries_, known->second);
+    return;
+  }
+  if (entries_.size() >= entries_max_) {
+    by_name_.erase(entries_.front().name);
+    entries_.pop_front();
+  }
+  const auto place = entries_.insert(entries_.end(), {.name = std::move(name), .until = now + kept_for_});
+  by_name_.emplace(place->name, place);
+}
+
+bool RecentNames::contains(std::string_view name, Time now) const {
+  const std::lock_guard lock(mutex_);
+  const auto known = by_name_.find(name);
+  return known != by_name_.end() && now < known->second->until;
+}
+
+std::size_t RecentNames::size() const {
+  const std::lock_guard lock(mutex_);
+  return entries_.size();
+}
+
+}  // namespace propeller::forward
