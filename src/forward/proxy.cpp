@@ -110,7 +110,9 @@ Result<void> Proxy::apply(const config::Forward& settings) {
   // The cores read other parts of the settings, without a lock: those stay as they were.
   auto& mine = parts_->shared.settings;
   mine.proxy.allow_targets = settings.proxy.allow_targets;
+  mine.proxy.proxy_protocol = settings.proxy.proxy_protocol;
   mine.tls.passthrough = settings.tls.passthrough;
+  mine.tls.is_passthrough_learned = settings.tls.is_passthrough_learned;
   apply(settings.rules);
   return {};
 }
@@ -120,6 +122,8 @@ void Proxy::apply(const config::RuntimeRules& rules) {
   parts_->shared.settings.rules = rules;
   parts_->post_policy(parts_->policy(addresses_));
 }
+
+std::size_t Proxy::connections() const { return parts_ ? parts_->shared.connections.load() : 0; }
 
 CacheStats Proxy::cache_stats() const {
   return cache_counters_.stats(store_ != nullptr ? store_->status() : store::StoreStatus());

@@ -32,8 +32,9 @@ class Proxy {
   [[nodiscard]] Result<void> start();
   /// Requests in progress have `grace` to end.
   void stop(std::chrono::milliseconds grace);
-  /// From the next request on: the rules, `users` (the file is read again), `allow_targets` and `passthrough`. Errors:
-  /// bad_config, the file of users; then nothing has changed. Threads: one at a time, as the other apply().
+  /// From the next request on: the rules, `users` (the file is read again), `allow_targets`, `proxy_protocol`,
+  /// `passthrough` and `learn_passthrough`. Errors: bad_config, the file of users; then nothing has changed. Threads:
+  /// one at a time, as the other apply().
   [[nodiscard]] Result<void> apply(const config::Forward& settings);
   /// Other rules from the next request on.
   void apply(const config::RuntimeRules& rules);
@@ -43,6 +44,8 @@ class Proxy {
   /// Errors: "cache disabled" when there is none; those of the store.
   [[nodiscard]] Result<void> clear_cache();
 
+  /// Of clients, open now. Threads: any.
+  [[nodiscard]] std::size_t connections() const;
   /// Where it listens, with the ports it got.
   [[nodiscard]] const std::vector<boost::asio::ip::tcp::endpoint>& addresses() const { return addresses_; }
 

@@ -28,6 +28,17 @@ http::ServerLimits server_limits(const config::ForwardTimeouts& timeouts) {
           .write_timeout = timeouts.write};
 }
 
+class CountedConnection {
+ public:
+  explicit CountedConnection(std::atomic<std::size_t>& open) : open_(open) { ++open_; }
+  ~CountedConnection() { --open_; }
+  CountedConnection(const CountedConnection&) = delete;
+  CountedConnection& operator=(const CountedConnection&) = delete;
+
+ private:
+  std::atomic<std::size_t>& open_;
+};
+
 http::Response login_required() {
   auto response = error_response({Code::unauthorized, Origin::client, "this proxy wants a user name and a password"});
   response.fields.add("Proxy-Authenticate", "Basic realm=\"propeller-proxy\"");
@@ -45,7 +56,10 @@ class ProxyCore::ClientHandler final : public http::Handler {
     if (!co_await core_.is_authorised(request)) co_return login_required();
     const auto& head = request.head();
     if (head.form == http::TargetForm::authority) co_return co_await core_.connect(request);
-    if (head.form != http::TargetForm::absolute) co_return http::text_response(400, std::string(kNoOriginForm));
+    // HTTP/2 tells scheme and authority of every request.
+    const bool is_whole = head.form == http::TargetForm::absolute ||
+                          (head.version == http::Version::http_2 && head.form == http::TargetForm::origin);
+    if (!is_whole) co_return http::text_response(400, std::string(kNoOriginForm));
     const auto uri = http::parse_uri(std::string(head.scheme) + "://" + std::string(head.authority) + "/");
     if (!uri) co_return error_response({Code::bad_request, Origin::client, "not an http or https URL"});
     co_return co_await core_.forwarder_.forward(request, {.scheme = uri->scheme, .host = uri->host, .port = uri->port},
@@ -134,6 +148,7 @@ async::awaitable<void> ProxyCore::accept_loop(net::Listener& listener) {
 }
 
 async::awaitable<void> ProxyCore::serve(std::unique_ptr<net::Stream> stream) {
+  const CountedConnection counted(shared_.connections);
   const auto reached = stream->info().local.address();
   if (!co_await take_proxy_header(*stream)) co_return;
   // By the address of the client, not of the proxy that speaks for it.
@@ -191,7 +206,8 @@ async::awaitable<Protocol> ProxyCore::first_byte(net::Stream& stream) {
 async::awaitable<Result<std::unique_ptr<net::Stream>>> ProxyCore::accept_tls(std::unique_ptr<net::Stream> stream) {
   const auto local = stream->info().local.address().to_string();
   co_return co_await shared_.server_tls->accept(
-      std::move(stream), {.alpn = {"http/1.1"}, .default_name = local, .deadline = Clock::now() + handshake_timeout_});
+      std::move(stream),
+      {.alpn = {"h2", "http/1.1"}, .default_name = local, .deadline = Clock::now() + handshake_timeout_});
 }
 
 async::awaitable<bool> ProxyCore::is_authorised(http::Request& request) {

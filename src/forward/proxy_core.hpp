@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <boost/asio/thread_pool.hpp>
 #include <chrono>
 #include <list>
@@ -40,6 +41,7 @@ struct ProxyShared {
   store::ContentStore* store = nullptr;              ///< null: nothing is kept
   CacheCounters* cache_counters = nullptr;
   std::optional<BandwidthLimits> bandwidth;  ///< set before the cores start
+  std::atomic<std::size_t> connections = 0;  ///< of clients, open now
   boost::asio::thread_pool pool{2};          ///< names, password hashes
 };
 

@@ -21,8 +21,6 @@ std::vector<std::string> without_effect(const config::Forward& settings) {
   const auto add = [&](bool is_set, std::string_view key) {
     if (is_set) sentences.push_back(fmt::format("{} has no effect in this version", key));
   };
-  add(!settings.proxy.proxy_protocol.empty(), "proxy.proxy_protocol");
-  add(settings.tls.is_passthrough_learned, "tls.learn_passthrough");
   add(settings.recording.is_enabled, "recording.enabled");
   return sentences;
 }

@@ -1,5 +1,8 @@
 #include "forward/tunnel.hpp"
 
+#include <algorithm>
+#include <array>
+
 #include "async/task_group.hpp"
 #include "http/run_then_join.hpp"
 #include "http/uri.hpp"
@@ -12,6 +15,8 @@ namespace {
 
 using async::awaitable;
 using Clock = std::chrono::steady_clock;
+
+constexpr std::array<std::string_view, 2> kHttpProtocols{"h2", "http/1.1"};
 
 /// Two streams, until one of them has something to say, be it its end.
 struct Either {
@@ -94,12 +99,18 @@ awaitable<void> Tunnels::run(net::Stream& client, OpenTunnel tunnel) {
   if (passes_through(tunnel.target.host)) co_return co_await splice(client, std::move(tunnel));
   const auto start = co_await look_at(client, tunnel);
   if (!start) co_return client.reset();
-  const auto& name = start->hello.server_name;
-  const bool is_readable = start->kind == TunnelStart::Kind::tls || start->kind == TunnelStart::Kind::http;
-  if (!is_readable || (!name.empty() && passes_through(name))) co_return co_await splice(client, std::move(tunnel));
+  if (!is_read_here(*start)) co_return co_await splice(client, std::move(tunnel));
   tunnel.upstream.reset();
   intercepted_.add(tunnel.target.authority(), Clock::now());
   co_await serve(client, std::move(tunnel.target), start->hello);
+}
+
+bool Tunnels::is_read_here(const TunnelStart& start) const {
+  if (start.kind != TunnelStart::Kind::tls) return start.kind == TunnelStart::Kind::http;
+  const auto& hello = start.hello;
+  if (!hello.server_name.empty() && passes_through(hello.server_name)) return false;
+  // Who names protocols and none of ours among them would not understand our answers.
+  return hello.alpn.empty() || std::ranges::find_first_of(hello.alpn, kHttpProtocols) != hello.alpn.end();
 }
 
 awaitable<Result<TunnelStart>> Tunnels::look_at(net::Stream& client, OpenTunnel& tunnel) {
@@ -166,10 +177,15 @@ awaitable<void> Tunnels::serve(net::Stream& client, Target target, const net::Cl
 }
 
 awaitable<void> Tunnels::intercept(net::Stream& client, Target target) {
-  auto tls = co_await parts_.tls.accept(
-      std::make_unique<net::BorrowedStream>(client),
-      {.alpn = {"http/1.1"}, .default_name = target.host, .deadline = Clock::now() + timeouts_.read});
-  if (!tls) co_return;
+  auto tls = co_await parts_.tls.accept(std::make_unique<net::BorrowedStream>(client),
+                                        {.alpn = {kHttpProtocols.begin(), kHttpProtocols.end()},
+                                         .default_name = target.host,
+                                         .deadline = Clock::now() + timeouts_.read});
+  if (!tls) {
+    const bool is_refused = tls.error().code == Code::tls_certificate;
+    if (is_refused && policy_->is_passthrough_learned) parts_.refusing.add(target.host, Clock::now());
+    co_return;
+  }
   Handler handler(*this, std::move(target));
   co_await parts_.server.serve(**tls, handler);
 }

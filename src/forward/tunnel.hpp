@@ -31,8 +31,9 @@ struct TunnelParts {
 /// The tunnels of one core, whoever asked for them: CONNECT or SOCKS.
 ///
 /// Order:    open() says whether there is a tunnel, the caller tells its client, run() carries it to its end. What the
-///           client says first decides: TLS is intercepted, a request of HTTP/1 answered, all else carried untouched,
-///           as are hosts that pass through. Whoever stays silent waits for the server to speak: that is carried, too.
+///           client says first decides: TLS is intercepted, unless it is for another protocol by ALPN, a request of
+///           HTTP/1 answered, all else carried untouched, as are hosts that pass through. Whoever stays silent waits
+///           for the server to speak: that is carried, too.
 /// Dialling: the client is told of success when the target was reached. Two kinds of target are not dialled beforehand,
 ///           because what comes will be answered here, perhaps from the store, and an error becomes an answer inside:
 ///           ports 80 and 443, and targets whose tunnels were intercepted before.
@@ -62,6 +63,7 @@ class Tunnels {
 
   [[nodiscard]] bool passes_through(std::string_view host) const;
   [[nodiscard]] bool is_answered_here(const Target& target) const;
+  [[nodiscard]] bool is_read_here(const TunnelStart& start) const;
   async::awaitable<Result<TunnelStart>> look_at(net::Stream& client, OpenTunnel& tunnel);
   async::awaitable<Result<Speaker>> wait_for_more(net::Stream& client, OpenTunnel& tunnel, const TunnelStart& start);
   async::awaitable<Result<Speaker>> wait_for_first(net::Stream& client, OpenTunnel& tunnel);

@@ -83,6 +83,7 @@ class Peer {
   }
   /// The connection is over and nothing more came.
   bool is_ended() { return !fill() && buffer_.empty(); }
+  [[nodiscard]] int native_handle() const { return socket_.get(); }
   [[nodiscard]] bool was_reset() const { return was_reset_; }
   /// Nothing comes within that time, not even the end.
   bool is_silent(int milliseconds) {

@@ -1,0 +1,66 @@
+// Many clients that do nothing useful, and one that does.
+#include <gtest/gtest.h>
+
+#include <deque>
+
+#include "forward/proxy_fixture.hpp"
+
+namespace propeller::forward {
+namespace {
+
+using http::Peer;
+using namespace std::string_literals;
+
+class LimitsTest : public ProxyTest {
+ protected:
+  static std::size_t open_files() {
+    const std::filesystem::directory_iterator files("/proc/self/fd");
+    return static_cast<std::size_t>(std::distance(begin(files), end(files)));
+  }
+};
+
+TEST_F(LimitsTest, SlowClientsNeitherHinderAGoodOneNorStayForEver) {
+  constexpr std::size_t kEach = 100;
+  settings.proxy.timeouts.read = 3s;
+  settings.proxy.timeouts.idle = 3s;
+  start();
+  EXPECT_TRUE(contains(curl({blob(plain, "plain bytes")}), "plain bytes"));
+  EXPECT_TRUE(support::wait_until([&] { return proxy->connections() == 0; }));
+  const auto files_before = open_files();
+  {
+    std::deque<Peer> slow;
+    for (const auto& beginning : {""s, "GET http://127.0.0.1/ HTT"s, "\x05"s, "\x05\x01\x00\x05\x01"s,
+                                  "\x16\x03\x01\x02\x00\x01"s, "\x04\x01\x00\x50"s}) {
+      for (std::size_t i = 0; i < kEach; ++i) slow.push_back(Peer::connect(port)), slow.back().send(beginning);
+    }
+    EXPECT_TRUE(support::wait_until([&] { return proxy->connections() == slow.size(); }));
+    const auto got = curl({blob(secure, "secure bytes", "localhost")});
+    EXPECT_TRUE(contains(got, "secure bytes")) << got.output;
+    EXPECT_TRUE(support::wait_until([&] { return proxy->connections() == 0; })) << proxy->connections() << " left";
+  }
+  // But for the connection to the second origin, which is kept for the next request.
+  EXPECT_TRUE(support::wait_until([&] { return open_files() <= files_before + 2; })) << open_files() - files_before;
+}
+
+TEST_F(LimitsTest, TunnelsAndAssociationsThatBreakLeaveNothingBehind) {
+  start();
+  http::PeerListener server;
+  const auto files_before = open_files();
+  for (int i = 0; i < 50; ++i) {
+    auto tunnel = Peer::connect(port), association = Peer::connect(port);
+    tunnel.send("\x05\x01\x00\x05\x01\x00\x01\x7f\0\0\1"s + static_cast<char>(server.port() >> 8) +
+                static_cast<char>(server.port() & 0xff));
+    association.send("\x05\x01\x00\x05\x03\x00\x01\0\0\0\0\0\0"s);
+    EXPECT_EQ(tunnel.read(12).size(), 12U);
+    EXPECT_EQ(association.read(12).size(), 12U);
+    auto upstream = server.accept();
+    tunnel.reset();
+    association.reset();
+    EXPECT_TRUE(upstream.is_ended());
+  }
+  EXPECT_TRUE(support::wait_until([&] { return proxy->connections() == 0; })) << proxy->connections() << " left";
+  EXPECT_TRUE(support::wait_until([&] { return open_files() <= files_before; })) << open_files() - files_before;
+}
+
+}  // namespace
+}  // namespace propeller::forward

@@ -1,0 +1,74 @@
+#pragma once
+
+#include <openssl/ssl.h>
+
+#include <filesystem>
+#include <string>
+#include <string_view>
+
+#include "http/peer.hpp"
+#include "net/client_tls.hpp"
+#include "net/openssl.hpp"
+
+namespace propeller::forward {
+
+/// A client's end of TLS in the test's own thread, with blocking calls, over a connection that may be a tunnel already.
+class TlsPeer {
+ public:
+  TlsPeer(http::Peer& below, const std::filesystem::path& ca, const std::string& host, const std::string& alpn)
+      : context_(::SSL_CTX_new(::TLS_client_method())) {
+    EXPECT_EQ(::SSL_CTX_load_verify_locations(context_.get(), ca.c_str(), nullptr), 1);
+    ::SSL_CTX_set_verify(context_.get(), SSL_VERIFY_PEER, nullptr);
+    ssl_.reset(::SSL_new(context_.get()));
+    const auto wire = net::alpn_wire({alpn});
+    ::SSL_set_alpn_protos(ssl_.get(), reinterpret_cast<const unsigned char*>(wire.data()),
+                          static_cast<unsigned>(wire.size()));
+    SSL_set_tlsext_host_name(ssl_.get(), host.c_str());
+    ::SSL_set_fd(ssl_.get(), below.native_handle());
+    is_connected_ = ::SSL_connect(ssl_.get()) == 1;
+  }
+
+  /// The handshake was done, and the certificate is of the authority given.
+  [[nodiscard]] bool is_connected() const { return is_connected_; }
+  [[nodiscard]] std::string alpn() const {
+    const unsigned char* name = nullptr;
+    unsigned size = 0;
+    ::SSL_get0_alpn_selected(ssl_.get(), &name, &size);
+    return {reinterpret_cast<const char*>(name), size};
+  }
+  bool send(std::string_view bytes) {
+    return ::SSL_write(ssl_.get(), bytes.data(), static_cast<int>(bytes.size())) == static_cast<int>(bytes.size());
+  }
+  std::string read(std::size_t size) {
+    while (buffer_.size() < size && fill()) continue;
+    return take(std::min(size, buffer_.size()));
+  }
+  std::string read_head() {
+    for (;;) {
+      if (const auto at = buffer_.find("\r\n\r\n"); at != std::string::npos) return take(at + 4);
+      if (!fill()) return take(buffer_.size());
+    }
+  }
+  bool is_ended() { return !fill() && buffer_.empty(); }
+
+ private:
+  bool fill() {
+    char room[16 * 1024];
+    const int got = ::SSL_read(ssl_.get(), room, sizeof room);
+    if (got <= 0) return false;
+    buffer_.append(room, static_cast<std::size_t>(got));
+    return true;
+  }
+  std::string take(std::size_t size) {
+    std::string taken = buffer_.substr(0, size);
+    buffer_.erase(0, size);
+    return taken;
+  }
+
+  net::SslContextPtr context_;
+  net::SslPtr ssl_;
+  std::string buffer_;
+  bool is_connected_ = false;
+};
+
+}  // namespace propeller::forward

@@ -1,0 +1,100 @@
+// WebSockets, by each way in.
+#include <gtest/gtest.h>
+
+#include "forward/proxy_fixture.hpp"
+#include "forward/tls_origin.hpp"
+#include "forward/tls_peer.hpp"
+
+namespace propeller::forward {
+namespace {
+
+using http::Peer;
+using http::PeerListener;
+using namespace std::string_literals;
+
+class WebSocketTest : public ProxyTest {
+ protected:
+  static std::string handshake(const std::string& target, const std::string& host) {
+    return "GET " + target + " HTTP/1.1\r\nHost: " + host +
+           "\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+           "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+  }
+  static std::string accepted() {
+    return "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+           "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
+  }
+  /// A frame of text, masked as a client's are.
+  static std::string masked() { return "\x81\x85\x37\xfa\x21\x3d\x7f\x9f\x4d\x51\x58"s; }
+
+  /// `client` has sent its handshake; the origin takes it, and frames go both ways.
+  static void converse(Peer& client, Peer upstream) {
+    const auto head = upstream.read_head();
+    EXPECT_TRUE(head.contains("Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n")) << head;
+    EXPECT_TRUE(head.contains("pgrade: websocket\r\n")) << head;
+    upstream.send(accepted() + "\x81\x02hi"s);
+    const auto answer = client.read_head();
+    EXPECT_TRUE(answer.starts_with("HTTP/1.1 101 ")) << answer;
+    EXPECT_TRUE(answer.contains("s3pPLMBiTxaQ9kYGzzhZRbK+xOo=")) << answer;
+    EXPECT_EQ(client.read(4), "\x81\x02hi"s) << "what came right behind the head";
+    client.send(masked());
+    EXPECT_EQ(upstream.read(masked().size()), masked());
+    upstream.send("\x88\x00"s);
+    EXPECT_EQ(client.read(2), "\x88\x00"s);
+  }
+};
+
+TEST_F(WebSocketTest, GoesThroughPlainProxying) {
+  start();
+  PeerListener server;
+  const auto host = "127.0.0.1:" + std::to_string(server.port());
+  auto client = Peer::connect(port);
+  client.send(handshake("http://" + host + "/socket", host));
+  converse(client, server.accept());
+}
+
+TEST_F(WebSocketTest, GoesThroughATunnelInTheClear) {
+  start();
+  PeerListener server;
+  const auto host = "127.0.0.1:" + std::to_string(server.port());
+  auto client = Peer::connect(port);
+  client.send("CONNECT " + host + " HTTP/1.1\r\nHost: " + host + "\r\n\r\n");
+  client.read_head();
+  auto dialled = server.accept();
+  client.send(handshake("/socket", host));
+  converse(client, server.accept());
+}
+
+TEST_F(WebSocketTest, GoesThroughInterception) {
+  TlsOrigin origin(tls);
+  start();
+  const auto host = "localhost:" + std::to_string(origin.port());
+  auto below = Peer::connect(port);
+  below.send("CONNECT " + host + " HTTP/1.1\r\nHost: " + host + "\r\n\r\n");
+  below.read_head();
+  TlsPeer client(below, directory / "certs/ca.crt", "localhost", "http/1.1");
+  ASSERT_TRUE(client.is_connected()) << "not intercepted";
+  client.send(handshake("/socket", host));
+  const auto answer = client.read_head();
+  EXPECT_TRUE(answer.starts_with("HTTP/1.1 101 ")) << answer;
+  EXPECT_TRUE(answer.contains("for dGhlIHNhbXBsZSBub25jZQ==")) << answer;
+  client.send(masked());
+  EXPECT_EQ(client.read(masked().size()), masked());
+}
+
+TEST_F(WebSocketTest, OneThatCarriesNothingPassesAway) {
+  settings.proxy.timeouts.tunnel_idle = 300ms;
+  start();
+  PeerListener server;
+  const auto host = "127.0.0.1:" + std::to_string(server.port());
+  auto client = Peer::connect(port);
+  client.send(handshake("http://" + host + "/socket", host));
+  auto upstream = server.accept();
+  upstream.read_head();
+  upstream.send(accepted());
+  client.read_head();
+  EXPECT_TRUE(client.is_ended());
+  EXPECT_TRUE(upstream.is_ended());
+}
+
+}  // namespace
+}  // namespace propeller::forward
