@@ -72,6 +72,16 @@ bool has_directive(std::string_view value, std::string_view directive) {
   return false;
 }
 
+/// Nothing, or `ns=` alone: no more than the path says already.
+bool names_only_namespace(std::string_view query) {
+  while (!query.empty()) {
+    const auto end = std::min(query.find('&'), query.size());
+    if (!query.substr(0, end).starts_with("ns=")) return false;
+    query.remove_prefix(std::min(end + 1, query.size()));
+  }
+  return true;
+}
+
 bool any_value(http::FieldView fields, std::string_view name, auto predicate) {
   return std::ranges::any_of(fields, [&](const http::Field& field) {
     return equals_ignoring_case(field.name, name) && predicate(field.value);
@@ -87,6 +97,14 @@ std::optional<BlobDigest> digest_in_path(std::string_view path) {
     if (auto found = path[i] == 's' ? digest_at(rest) : segment_at(rest)) return found;
   }
   return std::nullopt;
+}
+
+bool carries_credentials(http::FieldView fields) {
+  return std::ranges::any_of(fields, [](const http::Field& field) {
+    if (equals_ignoring_case(field.name, "Proxy-Authorization")) return false;
+    return is_secret_header(field.name) || contains_ignoring_case(field.name, "auth") ||
+           equals_ignoring_case(field.name, "X-JFrog-Art-Api");
+  });
 }
 
 CacheMatcher::CacheMatcher(const config::Cache& settings)
@@ -114,26 +132,36 @@ bool CacheMatcher::is_cacheable(const CacheRequest& request, bool has_digest) co
 
 CacheDecision CacheMatcher::check_request(const CacheRequest& request) const {
   CacheDecision decision;
-  if (!is_enabled_ || request.method != "GET") return decision;
+  const bool is_get = request.method == "GET";
+  if (!is_enabled_ || (!is_get && request.method != "HEAD")) return decision;
+  const auto has = [&](std::string_view name) { return request.fields.contains(name); };
+  // Who wants to be told that something has changed gets no answer from here.
+  if (has("If-Match") || has("If-Unmodified-Since")) return decision;
   decision.digest = digest_in_path(request.path);
   if (!is_cacheable(request, decision.digest.has_value())) return decision;
-  const auto has = [&](std::string_view name) { return request.fields.contains(name); };
   decision.may_look_up = true;
-  decision.may_store = !has("Authorization") && !has("Cookie");
-  decision.key.append(request.authority).append(request.path);
-  if (has_secret_parameter(request.query)) decision.key.append("?").append(request.query);
+  decision.may_store = is_get && !has("Range") && !has("If-None-Match") && !has("If-Modified-Since") &&
+                       !carries_credentials(request.fields) && !request.fields.has_member("Cache-Control", "no-store");
+  decision.key.append(request.scheme).append("://").append(request.authority).append(request.path);
+  if (!names_only_namespace(request.query)) decision.key.append("?").append(request.query);
   return decision;
 }
 
-bool CacheMatcher::is_storable(int status, http::FieldView fields) const {
+bool CacheMatcher::is_storable(const CacheDecision& decision, int status, http::FieldView fields) const {
   constexpr int kPartialContent = 206;
   if (status < 200 || status > 299 || status == kPartialContent) return false;
   const auto is_kept_out = [](std::string_view value) {
     return contains_ignoring_case(value, "no-store") || has_directive(value, "private");
   };
   if (any_value(fields, "Cache-Control", is_kept_out)) return false;
-  if (any_value(fields, "Vary", [](std::string_view value) { return value.find('*') != std::string_view::npos; }))
+  // The digest is that of the bytes without it, and another client may not understand it.
+  if (any_value(fields, "Content-Encoding", [](auto value) { return !equals_ignoring_case(value, "identity"); }))
     return false;
+  const auto varies = [&](std::string_view value) {
+    if (value.find('*') != std::string_view::npos) return true;
+    return !decision.digest && !equals_ignoring_case(http::trim(value), "Accept-Encoding");
+  };
+  if (any_value(fields, "Vary", varies)) return false;
   if (!is_content_aware_) return true;
   return fields.contains("Docker-Content-Digest") || any_value(fields, "Content-Type", [](auto value) {
            return names_registry_type(value) || equals_ignoring_case(value.substr(0, 24), "application/octet-stream");

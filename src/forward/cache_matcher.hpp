@@ -20,9 +20,14 @@ namespace propeller::forward {
 /// colon.
 [[nodiscard]] std::optional<store::BlobDigest> digest_in_path(std::string_view path);
 
+/// Whether what is asked for with these may be somebody's own: Authorization, Cookie, whatever is called a key, token
+/// or the like. Proxy-Authorization is for us and does not count.
+[[nodiscard]] bool carries_credentials(http::FieldView fields);
+
 /// A request as the cache looks at it.
 struct CacheRequest {
   std::string_view method;
+  std::string_view scheme;
   std::string_view authority;  ///< verified; with the port where it is not the scheme's
   std::string_view path;
   std::string_view query;  ///< without the question mark
@@ -31,18 +36,18 @@ struct CacheRequest {
 
 struct CacheDecision {
   bool may_look_up = false;  ///< an entry may answer
-  bool may_store = false;    ///< the response may become one, if it is fit for that
-  std::string key;           ///< authority and path; with the query where that is what gives access
+  bool may_store = false;    ///< the response may become one, if it is fit for that: a plain GET of the whole
+  std::string key;           ///< scheme, authority and path; with the query where that may be what gives access
   std::optional<store::BlobDigest> digest;
 };
 
 /// Which requests and responses are kept: content by digest under the patterns of the configuration.
 ///
-/// What was asked for with credentials (Authorization, Cookie) is not stored, since an entry answers everybody. A
-/// signature in the query is part of the key, so that an entry answers only who has the same one. 206 never is an
-/// entry.
+/// What was asked for with credentials is not stored, since an entry answers everybody. A query is part of the key, so
+/// that an entry answers only who has the same signature; `ns` alone is not, which tells a mirror whose content is
+/// meant. 206 never is an entry.
 /// Threads: any; immutable.
-/// Source:  forward-proxy reference, 1.6
+/// Source:  forward-proxy reference, 1.6; docs/adr/0005-who-gets-what-is-cached.md
 class CacheMatcher {
  public:
   /// The patterns are well formed, as config::check_expression() says; another one matches nothing.
@@ -52,7 +57,7 @@ class CacheMatcher {
   CacheMatcher& operator=(CacheMatcher&&) noexcept;
 
   [[nodiscard]] CacheDecision check_request(const CacheRequest& request) const;
-  [[nodiscard]] bool is_storable(int status, http::FieldView fields) const;
+  [[nodiscard]] bool is_storable(const CacheDecision& decision, int status, http::FieldView fields) const;
 
  private:
   [[nodiscard]] bool is_cacheable(const CacheRequest& request, bool has_digest) const;

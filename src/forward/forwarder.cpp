@@ -51,20 +51,25 @@ Result<http::OutgoingRequest> outgoing(http::Request& request, const Target& tar
 }
 
 http::Response incoming(http::ClientResponse&& from, std::string_view name, std::chrono::milliseconds tunnel_idle) {
-  http::Response response{.status = from.status, .fields = std::move(from.fields)};
-  const auto protocol = std::string(response.fields.find("Upgrade").value_or(""));
-  http::remove_hop_by_hop(response.fields);
-  http::append_via(response.fields, from.version, name);
-  if (from.upgraded) {
+  const auto protocol = std::string(from.fields.find("Upgrade").value_or(""));
+  auto upgraded = std::move(from.upgraded);
+  auto response = relayed(std::move(from), name);
+  if (upgraded) {
     response.fields.set("Upgrade", protocol);
-    response.takeover = std::make_unique<UpgradedTunnel>(std::move(from.upgraded), tunnel_idle);
-  } else {
-    response.body = std::move(from.body);
+    response.takeover = std::make_unique<UpgradedTunnel>(std::move(upgraded), tunnel_idle);
+    response.body = nullptr;
   }
   return response;
 }
 
 }  // namespace
+
+http::Response relayed(http::ClientResponse&& from, std::string_view name) {
+  http::Response response{.status = from.status, .fields = std::move(from.fields), .body = std::move(from.body)};
+  http::remove_hop_by_hop(response.fields);
+  http::append_via(response.fields, from.version, name);
+  return response;
+}
 
 std::string Target::authority() const {
   return http::Uri{.scheme = scheme, .host = host, .port = port, .target = "/"}.authority();
@@ -76,14 +81,51 @@ http::Response error_response(const Error& error) {
   return response;
 }
 
+Forwarder::Forwarder(const async::asio::any_io_executor& executor, Parts parts)
+    : client_(parts.client),
+      connector_(parts.connector),
+      tunnel_idle_(parts.tunnel_idle),
+      store_(parts.store),
+      counters_(parts.counters) {
+  if (store_ != nullptr) fills_.emplace(executor, *store_, counters_);
+}
+
+async::awaitable<void> Forwarder::stop() {
+  if (fills_) co_await fills_->stop();
+}
+
+std::optional<CachedExchange> Forwarder::cached(http::Request& request, const Target& target, const Policy& policy) {
+  if (!fills_ || !policy.cache) return std::nullopt;
+  const auto& head = request.head();
+  const auto query = std::min(head.path.find('?'), head.path.size());
+  auto decision = policy.cache->check_request({.method = head.method_name,
+                                               .scheme = target.scheme,
+                                               .authority = target.authority(),
+                                               .path = head.path.substr(0, query),
+                                               .query = head.path.substr(std::min(query + 1, head.path.size())),
+                                               .fields = head.fields});
+  if (!decision.may_look_up || request.has_body() || !http::requested_upgrade(head).empty()) return std::nullopt;
+  return std::optional<CachedExchange>(
+      std::in_place,
+      CacheParts{.client = client_, .store = *store_, .counters = counters_, .fills = *fills_, .name = policy.name},
+      *policy.cache, request, std::move(decision));
+}
+
 async::awaitable<http::Response> Forwarder::forward(http::Request& request, Target target, PolicyPtr policy) {
   const auto verdict = policy->access.check_host(target.host, target.port);
   if (!verdict.is_allowed) co_return error_response({Code::not_allowed, Origin::client, std::string(verdict.reason)});
+  auto exchange = cached(request, target, *policy);
+  if (exchange) {
+    if (auto hit = co_await exchange->look_up()) co_return std::move(*hit);
+  }
   auto out = outgoing(request, target, *policy);
   if (!out) co_return error_response(out.error());
   http::Destination destination{.scheme = target.scheme, .host = target.host, .port = target.port};
   if (!out->upgrade.empty()) destination.http2 = http::Http2Use::never;
   connector_.route(destination, *out);
+  if (exchange) {
+    if (auto shared = co_await exchange->share(destination, *out)) co_return std::move(*shared);
+  }
   auto answer = co_await client_.send(destination, *out);
   if (!answer) co_return error_response(answer.error());
   co_return incoming(std::move(*answer), policy->name, tunnel_idle_);

@@ -1,8 +1,10 @@
 #pragma once
 
 #include <chrono>
+#include <optional>
 #include <string>
 
+#include "forward/cached_exchange.hpp"
 #include "forward/connector.hpp"
 #include "forward/policy.hpp"
 #include "http/client.hpp"
@@ -24,25 +26,43 @@ struct Target {
 };
 
 /// Sends one request on and brings its response back: checks the target, strips what concerns one connection only,
-/// applies the header rules of the target, streams both bodies, passes on 1xx, trailers and upgrades.
+/// applies the header rules of the target, streams both bodies, passes on 1xx, trailers and upgrades. What the policy's
+/// matcher takes goes through the content store; of what that answers no header rule is asked.
 ///
 /// Errors:  become answers with Proxy-Status (RFC 9209).
 /// Threads: one core.
-/// Lifetime: `client` and its connector outlive it.
+/// Lifetime: `client`, its connector, `store` and `counters` outlive it. stop() after the last request, before the
+///          client's.
 /// Source:  RFC 9110 section 7.6
 class Forwarder {
  public:
-  /// `tunnel_idle`: how long an upgraded connection may carry nothing.
-  Forwarder(http::Client& client, Connector& connector, std::chrono::milliseconds tunnel_idle)
-      : client_(client), connector_(connector), tunnel_idle_(tunnel_idle) {}
+  struct Parts {
+    http::Client& client;
+    Connector& connector;
+    store::ContentStore* store;  ///< null: nothing is kept
+    CacheCounters& counters;
+    std::chrono::milliseconds tunnel_idle;  ///< how long an upgraded connection may carry nothing
+  };
+  Forwarder(const async::asio::any_io_executor& executor, Parts parts);
 
   async::awaitable<http::Response> forward(http::Request& request, Target target, PolicyPtr policy);
+  /// Gives up the downloads that are under way.
+  async::awaitable<void> stop();
 
  private:
+  [[nodiscard]] std::optional<CachedExchange> cached(http::Request& request, const Target& target,
+                                                     const Policy& policy);
+
   http::Client& client_;
   Connector& connector_;
   const std::chrono::milliseconds tunnel_idle_;
+  store::ContentStore* const store_;
+  CacheCounters& counters_;
+  std::optional<CacheFills> fills_;
 };
+
+/// A response on its way back, without what concerned its connection only; `name` is ours in Via.
+[[nodiscard]] http::Response relayed(http::ClientResponse&& from, std::string_view name);
 
 /// The answer to a request that failed, or that is refused.
 [[nodiscard]] http::Response error_response(const Error& error);

@@ -6,6 +6,7 @@
 
 #include "forward/access.hpp"
 #include "forward/address_range.hpp"
+#include "forward/cache_matcher.hpp"
 #include "forward/header_rules.hpp"
 #include "forward/host_pattern.hpp"
 #include "forward/users.hpp"
@@ -17,10 +18,11 @@ struct Policy {
   std::string name;  ///< in Via: of this proxy and no other, so that two in a row are no loop
   Access access;
   HeaderRules rules;
-  HostPatterns passthrough;                       ///< hosts whose TLS is not intercepted
-  std::shared_ptr<const Users> users;             ///< null: nobody has to log in
-  std::vector<AddressRange> proxy_protocol = {};  ///< whose PROXY protocol head is believed
-  bool is_passthrough_learned = false;            ///< also hosts whose clients refused our certificate
+  HostPatterns passthrough;                        ///< hosts whose TLS is not intercepted
+  std::shared_ptr<const Users> users;              ///< null: nobody has to log in
+  std::vector<AddressRange> proxy_protocol = {};   ///< whose PROXY protocol head is believed
+  bool is_passthrough_learned = false;             ///< also hosts whose clients refused our certificate
+  std::shared_ptr<const CacheMatcher> cache = {};  ///< null: nothing is kept
 };
 
 using PolicyPtr = std::shared_ptr<const Policy>;

@@ -24,6 +24,10 @@ struct Proxy::Parts {
   async::CorePool cores;
   std::vector<std::unique_ptr<ProxyCore>> proxies;
 
+  [[nodiscard]] std::shared_ptr<const CacheMatcher> matcher() const {
+    if (shared.store == nullptr) return nullptr;
+    return std::make_shared<const CacheMatcher>(shared.settings.cache);
+  }
   [[nodiscard]] PolicyPtr policy(const std::vector<asio::ip::tcp::endpoint>& own) const {
     const auto& settings = shared.settings;
     TargetGuardOptions guard{
@@ -36,7 +40,8 @@ struct Proxy::Parts {
                                                  .passthrough = HostPatterns(settings.tls.passthrough),
                                                  .users = users,
                                                  .proxy_protocol = parse_ranges(settings.proxy.proxy_protocol),
-                                                 .is_passthrough_learned = settings.tls.is_passthrough_learned});
+                                                 .is_passthrough_learned = settings.tls.is_passthrough_learned,
+                                                 .cache = matcher()});
   }
   void post_policy(const PolicyPtr& policy) {
     for (std::size_t i = 0; i < proxies.size(); ++i)
@@ -113,6 +118,8 @@ Result<void> Proxy::apply(const config::Forward& settings) {
   mine.proxy.proxy_protocol = settings.proxy.proxy_protocol;
   mine.tls.passthrough = settings.tls.passthrough;
   mine.tls.is_passthrough_learned = settings.tls.is_passthrough_learned;
+  mine.cache.patterns = settings.cache.patterns;
+  mine.cache.is_content_aware = settings.cache.is_content_aware;
   apply(settings.rules);
   return {};
 }

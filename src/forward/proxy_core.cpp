@@ -90,7 +90,8 @@ ProxyCore::ProxyCore(async::Core& core, ProxyShared& shared, PolicyPtr policy)
       connector_({core.executor(), resolver_, dialer_, *shared.client_tls}, policy_, shared.settings.proxy),
       client_(core.executor(), connector_, client_limits(shared.settings.proxy.timeouts)),
       server_(server_limits(shared.settings.proxy.timeouts)),
-      forwarder_(client_, connector_, shared.settings.proxy.timeouts.tunnel_idle),
+      forwarder_(core.executor(), {client_, connector_, shared.store, *shared.cache_counters,
+                                   shared.settings.proxy.timeouts.tunnel_idle}),
       tunnels_({.connector = connector_,
                 .server = server_,
                 .forwarder = forwarder_,
@@ -135,6 +136,7 @@ async::awaitable<void> ProxyCore::stop(std::chrono::milliseconds grace) {
     co_await async::sleep_for(std::chrono::milliseconds(20));
   connections_.cancel();
   co_await connections_.join();
+  co_await forwarder_.stop();
   co_await client_.stop();
   co_await connector_.stop();
 }

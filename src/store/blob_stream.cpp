@@ -27,6 +27,8 @@ void BlobReader::set_range(std::uint64_t offset, std::optional<std::uint64_t> co
   if (count) end_ = offset + *count;
 }
 
+std::uint64_t BlobReader::received() const { return seat_->flight->received(); }
+
 async::awaitable<Result<HeadOutcome>> BlobReader::head() {
   for (;;) {
     auto step = seat_->flight->look_for_head(*seat_);
@@ -75,6 +77,7 @@ BlobWriter::BlobWriter(std::shared_ptr<Flight> flight) : flight_(std::move(fligh
 
 BlobWriter::~BlobWriter() {
   if (!is_done_) flight_->give_up_writing();
+  if (is_finished_) flight_->leave_table();
 }
 
 std::uint64_t BlobWriter::offset() const { return flight_->received(); }
@@ -119,7 +122,7 @@ async::awaitable<Result<void>> BlobWriter::wait_for_readers() {
 }
 
 async::awaitable<Result<std::shared_ptr<const OpenBlob>>> BlobWriter::finish() {
-  is_done_ = true;
+  is_done_ = is_finished_ = true;
   co_return co_await async::offload(flight_->pool(), [flight = flight_] { return flight->finish(); });
 }
 

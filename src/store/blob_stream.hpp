@@ -81,6 +81,8 @@ class BlobReader {
   [[nodiscard]] async::awaitable<Result<ReadOutcome>> read(std::uint64_t bytes_max);
 
   [[nodiscard]] std::uint64_t offset() const { return offset_; }
+  /// How much of the blob has arrived.
+  [[nodiscard]] std::uint64_t received() const;
 
  private:
   std::shared_ptr<FlightSeat> seat_;
@@ -120,6 +122,8 @@ class BlobWriter {
   [[nodiscard]] async::awaitable<Result<void>> write(std::string_view bytes);
   /// The last byte is written: checks length and digest, lets the readers end, then fsyncs and publishes. Null when the
   /// bytes were right but could not be kept. Errors: digest_mismatch (the readers get it too).
+  /// The download can be joined until the writer goes: so whoever puts an entry puts it before, and nobody finds
+  /// neither.
   [[nodiscard]] async::awaitable<Result<std::shared_ptr<const OpenBlob>>> finish();
 
   /// The answer is not for sharing: every reader goes its own way (Alone). Only while head() is null.
@@ -134,6 +138,7 @@ class BlobWriter {
 
   std::shared_ptr<Flight> flight_;
   bool is_done_ = false;
+  bool is_finished_ = false;
 };
 
 }  // namespace propeller::store

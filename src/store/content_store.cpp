@@ -62,22 +62,27 @@ void ContentStore::close() {
 }
 
 async::awaitable<Result<Joined>> ContentStore::join(JoinRequest request) {
-  const std::string key = request.digest ? request.digest->to_string() : "key:" + request.key;
+  const bool is_by_digest = request.key.empty() && request.digest.has_value();
+  const std::string key = is_by_digest ? request.digest->to_string() : "key:" + request.key;
   const auto executor = co_await boost::asio::this_coro::executor;
   Probe& probe = state_->depot.probe();
   for (int tries = 0; tries < kJoinTries; ++tries) {
-    if (request.digest) {
+    if (is_by_digest) {
       if (auto blob = co_await find_blob(*request.digest)) {
         probe.hits.add();
         co_return Joined{.blob = std::move(blob), .reader = nullptr, .writer = nullptr};
       }
     }
-    auto found = state_->flights.find_or_make(key, kFlightsMax, [&] {
-      return std::make_shared<Flight>(state_->depot, state_->flights, key, request.digest, state_->pool);
-    });
+    auto found = FlightTable::Found{.flight = state_->flights.find(key)};
+    if (!found.flight && !request.may_begin) co_return Joined();
+    if (!found.flight) {
+      found = state_->flights.find_or_make(key, kFlightsMax, [&] {
+        return std::make_shared<Flight>(state_->depot, state_->flights, key, request.digest, state_->pool);
+      });
+    }
     if (!found.flight) co_return std::unexpected(crowded("downloads"));
     // It may have been published and left the table between the two looks.
-    if (found.is_new && request.digest && has_blob(*request.digest)) {
+    if (found.is_new && is_by_digest && has_blob(*request.digest)) {
       found.flight->decline();
       continue;
     }

@@ -19,12 +19,16 @@
 namespace propeller::store {
 
 struct JoinRequest {
-  /// Who asks for the same shares one download. With `digest` it is not looked at: the digest is the key.
+  /// Who asks for the same shares one download. Empty: the digest is the key, and a blob that is there answers.
   std::string key;
+  /// What the bytes have to be. With a key, a blob that is there does not answer: who may have it is the key's matter.
   std::optional<BlobDigest> digest;
+  /// False: only a download that is on its way already.
+  bool may_begin = true;
 };
 
-/// Exactly one of `blob` and `reader` is set; `writer` besides `reader` for the one who has to download.
+/// Exactly one of `blob` and `reader` is set; `writer` besides `reader` for the one who has to download. Neither when
+/// there is nothing to join and `may_begin` is false.
 struct Joined {
   std::shared_ptr<const OpenBlob> blob;
   std::unique_ptr<BlobReader> reader;
@@ -38,7 +42,7 @@ struct StoreStatus {
   std::size_t entries = 0;
   std::size_t flights = 0;
   std::uint64_t evictions = 0;  ///< blobs that made room for others, since the start
-  bool is_storing = true;  ///< false while the disk is full, read-only or broken
+  bool is_storing = true;       ///< false while the disk is full, read-only or broken
 };
 
 /// Bytes by digest, entries by key: everything the site keeps, one copy per digest.

@@ -25,6 +25,13 @@ Flight::~Flight() {
   if (draft_) boost::asio::post(pool_, [draft = std::move(draft_)] {});
 }
 
+std::shared_ptr<Flight> FlightTable::find(const std::string& key) {
+  Shard& shard = shard_of(key);
+  const std::scoped_lock lock(shard.mutex);
+  const auto found = shard.flights.find(key);
+  return found == shard.flights.end() ? nullptr : found->second;
+}
+
 void FlightTable::remove(const Flight& flight) {
   Shard& shard = shard_of(flight.key());
   std::shared_ptr<Flight> gone;  // let go outside the lock
@@ -243,10 +250,10 @@ Result<std::shared_ptr<const OpenBlob>> Flight::finish() {
     bells = take_bells();
   }
   ring(bells);
-  auto blob = is_kept_ ? draft_->publish(digest, size) : nullptr;
-  table_.remove(*this);
-  return blob;
+  return is_kept_ ? draft_->publish(digest, size) : nullptr;
 }
+
+void Flight::leave_table() { table_.remove(*this); }
 
 void Flight::give_up_writing() {
   bool is_over = false;

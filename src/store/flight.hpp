@@ -84,6 +84,8 @@ class Flight : public std::enable_shared_from_this<Flight> {
   /// Hashes, keeps or hands on.
   [[nodiscard]] Result<void> append(std::string_view bytes);
   [[nodiscard]] Result<std::shared_ptr<const OpenBlob>> finish();
+  /// Nobody joins any more.
+  void leave_table();
   /// Where the slowest reader is when the window is full: `bell` will ring when somebody moves. Nullopt: write on.
   /// Errors: cancelled when nobody reads what is not kept.
   [[nodiscard]] Result<std::optional<std::uint64_t>> held_up_at(const std::shared_ptr<Bell>& bell);
@@ -158,6 +160,8 @@ class FlightTable {
     shard.flights.emplace(key, flight);
     return {std::move(flight), true};
   }
+  /// Null when nobody downloads that.
+  [[nodiscard]] std::shared_ptr<Flight> find(const std::string& key);
   /// Only that one: another may have the key by now.
   void remove(const Flight& flight);
   [[nodiscard]] std::size_t size() const { return count_.load(std::memory_order_relaxed); }

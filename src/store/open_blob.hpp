@@ -17,6 +17,7 @@ class OpenBlob {
       : file_(std::move(file)), digest_(digest), size_(size) {}
 
   [[nodiscard]] int fd() const { return file_.get(); }
+  [[nodiscard]] const base::FileDescriptor& file() const { return file_; }
   [[nodiscard]] std::uint64_t size() const { return size_; }
   [[nodiscard]] const BlobDigest& digest() const { return digest_; }
 

@@ -21,7 +21,7 @@ config::Cache registry_cache() {
 CacheDecision ask(const CacheMatcher& matcher, const std::string& path, const std::vector<http::Field>& fields = {},
                   const std::string& query = "", std::string_view method = "GET") {
   return matcher.check_request(
-      {.method = method, .authority = "r.example:443", .path = path, .query = query, .fields = fields});
+      {.method = method, .scheme = "https", .authority = "r.example", .path = path, .query = query, .fields = fields});
 }
 
 TEST(DigestInPath, IsTheFirstThatHasAllItsDigits) {
@@ -60,7 +60,7 @@ TEST(CacheMatcher, KeepsRegistryContentByDigest) {
   EXPECT_TRUE(blob.may_look_up);
   EXPECT_TRUE(blob.may_store);
   EXPECT_EQ(blob.digest->hex(), kHex);
-  EXPECT_EQ(blob.key, "r.example:443/v2/library/alpine/blobs/sha256:" + kHex);
+  EXPECT_EQ(blob.key, "https://r.example/v2/library/alpine/blobs/sha256:" + kHex);
   EXPECT_TRUE(ask(matcher, "/v2/a/b/manifests/sha256:" + kHex).may_store);
   EXPECT_TRUE(ask(matcher, "/registry-v2/docker/registry/v2/blobs/sha256/aa/" + kHex + "/data").may_store);
 }
@@ -68,7 +68,7 @@ TEST(CacheMatcher, KeepsRegistryContentByDigest) {
 TEST(CacheMatcher, KeepsNothingElse) {
   const CacheMatcher matcher(registry_cache());
   const auto path = "/v2/a/blobs/sha256:" + kHex;
-  for (const auto* method : {"HEAD", "POST", "PUT", "get", "OPTIONS"})
+  for (const auto* method : {"POST", "PUT", "get", "OPTIONS"})
     EXPECT_FALSE(ask(matcher, path, {}, "", method).may_look_up) << method;
   for (const auto* other : {"/v2/a/manifests/latest", "/v2/a/tags/list", "/", "/x/v2/a/blobs/sha256:0"})
     EXPECT_FALSE(ask(matcher, other).may_look_up) << other;
@@ -89,11 +89,44 @@ TEST(CacheMatcher, AQueryNeedsADigestInThePath) {
 TEST(CacheMatcher, WhatWasAskedForWithCredentialsIsNotStored) {
   const CacheMatcher matcher(registry_cache());
   const auto path = "/v2/a/blobs/sha256:" + kHex;
-  for (const auto* name : {"Authorization", "authorization", "Cookie"}) {
+  for (const auto* name : {"Authorization", "authorization", "Cookie", "X-Api-Key", "Private-Token", "X-Auth"}) {
     const auto decision = ask(matcher, path, {{"Accept", "*/*"}, {name, "Bearer x"}});
     EXPECT_FALSE(decision.may_store) << name;
     EXPECT_TRUE(decision.may_look_up) << "what anybody may have, these may too";
   }
+}
+
+TEST(CacheMatcher, WhatIsForTheProxyItselfDoesNotCount) {
+  EXPECT_FALSE(carries_credentials(std::vector<http::Field>{{"Proxy-Authorization", "Basic x"}, {"Accept", "*/*"}}));
+}
+
+TEST(CacheMatcher, OnlyAPlainGetOfTheWholeMayBecomeAnEntry) {
+  const CacheMatcher matcher(registry_cache());
+  const auto path = "/v2/a/blobs/sha256:" + kHex;
+  EXPECT_TRUE(ask(matcher, path, {}, "", "HEAD").may_look_up);
+  EXPECT_FALSE(ask(matcher, path, {}, "", "HEAD").may_store);
+  for (const http::Field& field : {http::Field{"Range", "bytes=0-"}, http::Field{"If-None-Match", "*"},
+                                   http::Field{"If-Modified-Since", "x"}, http::Field{"Cache-Control", "No-Store"}}) {
+    EXPECT_TRUE(ask(matcher, path, {field}).may_look_up) << field.name;
+    EXPECT_FALSE(ask(matcher, path, {field}).may_store) << field.name;
+  }
+  EXPECT_FALSE(ask(matcher, path, {{"If-Match", "*"}}).may_look_up);
+}
+
+// Bytes that came over http must not be served to those who asked for https.
+TEST(CacheMatcher, TheSchemeIsPartOfTheKey) {
+  const CacheMatcher matcher(registry_cache());
+  const auto path = "/v2/a/blobs/sha256:" + kHex;
+  const auto plain = matcher.check_request(
+      {.method = "GET", .scheme = "http", .authority = "r.example", .path = path, .query = {}, .fields = {}});
+  EXPECT_NE(plain.key, ask(matcher, path).key);
+}
+
+TEST(CacheMatcher, WithADigestVaryTellsNothingNew) {
+  const CacheMatcher matcher(registry_cache());
+  const auto decision = ask(matcher, "/v2/a/blobs/sha256:" + kHex);
+  EXPECT_TRUE(matcher.is_storable(decision, 200, std::vector<http::Field>{{"Vary", "Accept, Cookie"}}));
+  EXPECT_FALSE(matcher.is_storable(decision, 200, std::vector<http::Field>{{"Vary", "Accept, *"}}));
 }
 
 TEST(CacheMatcher, ASignatureInTheQueryIsPartOfTheKey) {
@@ -107,6 +140,7 @@ TEST(CacheMatcher, ASignatureInTheQueryIsPartOfTheKey) {
   EXPECT_NE(signed_one.key, signed_two.key);
   EXPECT_EQ(signed_one.key, ask(matcher, path, {}, "X-Amz-Expires=1200&X-Amz-Signature=abc").key);
   EXPECT_EQ(plain.key, ask(matcher, path, {}, "ns=docker.io").key);
+  EXPECT_NE(plain.key, ask(matcher, path, {}, "ns=docker.io&v=1").key) << "who knows what it gives access to";
 }
 
 TEST(CacheMatcher, ContentAwareLooksAtAcceptAndContentType) {
@@ -115,15 +149,17 @@ TEST(CacheMatcher, ContentAwareLooksAtAcceptAndContentType) {
   settings.is_content_aware = true;
   const CacheMatcher matcher(settings);
   const auto path = "/any/where/sha256:" + kHex;
+  const CacheDecision decision;
   EXPECT_TRUE(ask(matcher, path, {{"accept", "text/html, application/vnd.oci.image.manifest.v1+json"}}).may_store);
   EXPECT_TRUE(ask(matcher, path, {{"Accept", "*/*"}, {"Accept", "application/vnd.docker.x"}}, "a=b").may_store);
   EXPECT_FALSE(ask(matcher, path, {{"Accept", "*/*"}}).may_look_up);
   EXPECT_FALSE(ask(matcher, path).may_look_up);
-  EXPECT_TRUE(matcher.is_storable(200, std::vector<http::Field>{{"docker-content-digest", "sha256:x"}}));
-  EXPECT_TRUE(matcher.is_storable(200, std::vector<http::Field>{{"Content-Type", "application/octet-stream; x"}}));
+  EXPECT_TRUE(matcher.is_storable(decision, 200, std::vector<http::Field>{{"docker-content-digest", "sha256:x"}}));
   EXPECT_TRUE(
-      matcher.is_storable(200, std::vector<http::Field>{{"Content-Type", "application/vnd.oci.image.index.v1+json"}}));
-  EXPECT_FALSE(matcher.is_storable(200, std::vector<http::Field>{{"Content-Type", "text/html"}}));
+      matcher.is_storable(decision, 200, std::vector<http::Field>{{"Content-Type", "application/octet-stream; x"}}));
+  EXPECT_TRUE(matcher.is_storable(
+      decision, 200, std::vector<http::Field>{{"Content-Type", "application/vnd.oci.image.index.v1+json"}}));
+  EXPECT_FALSE(matcher.is_storable(decision, 200, std::vector<http::Field>{{"Content-Type", "text/html"}}));
 }
 
 // Existing proxies stored ten bytes of a Range request, and served them as the whole.
@@ -151,9 +187,13 @@ TEST(CacheMatcher, StoresWholeGoodAnswersThatNobodyForbids) {
       {200, {{"Cache-Control", "x-private-ish=1"}}, true},
       {200, {{"Vary", "*"}}, false},
       {200, {{"Vary", "Accept-Encoding"}}, true},
+      {200, {{"Vary", "Accept"}}, false},
+      {200, {{"Vary", "Accept-Encoding"}, {"Vary", "Cookie"}}, false},
+      {200, {{"Content-Encoding", "gzip"}}, false},
+      {200, {{"Content-Encoding", "identity"}}, true},
   };
   for (const auto& one : cases)
-    EXPECT_EQ(matcher.is_storable(one.status, one.fields), one.is_storable)
+    EXPECT_EQ(matcher.is_storable({}, one.status, one.fields), one.is_storable)
         << one.status << " " << (one.fields.empty() ? "" : one.fields.back().value);
 }
 

@@ -49,6 +49,51 @@ TEST_F(FlightTest, EveryoneGetsTheSameDownload) {
   EXPECT_EQ(store_->status().flights, 0U);
 }
 
+// Who may have a blob is the key's matter: somebody else's download, or blob, of the same digest is no answer.
+TEST_F(FlightTest, WithAKeyADigestIsVerifiedAndNeverGivesAccess) {
+  open();
+  put("hello");
+  const auto ask = [&](const std::string& key) {
+    return std::move(*run(store_->join({.key = key, .digest = digest_of("hello")})));
+  };
+  Joined one = ask("one");
+  Joined two = ask("two");
+  EXPECT_EQ(one.blob, nullptr);
+  ASSERT_TRUE(one.writer && two.writer);
+  EXPECT_EQ(ask("one").writer, nullptr);
+  EXPECT_TRUE(run(download(std::move(one.writer), "hello")));
+  EXPECT_EQ(run(download(std::move(two.writer), "other")).error().code, Code::digest_mismatch);
+  EXPECT_EQ(store_->status().blobs, 1U);
+}
+
+TEST_F(FlightTest, WhoMayNotBeginJoinsWhatIsOnItsWayOrNothing) {
+  open();
+  const auto join_only = [&] { return std::move(*run(store_->join({.key = "k", .digest = {}, .may_begin = false}))); };
+  const Joined nothing = join_only();
+  EXPECT_TRUE(!nothing.blob && !nothing.reader && !nothing.writer);
+  Joined first = std::move(*run(store_->join({.key = "k", .digest = {}})));
+  begin(*first.writer, 5);
+  ASSERT_TRUE(run(first.writer->write("he")));
+  const Joined along = join_only();
+  ASSERT_NE(along.reader, nullptr);
+  EXPECT_EQ(along.writer, nullptr);
+  EXPECT_EQ(along.reader->received(), 2U);
+}
+
+// An entry is put after the blob: without this, who came in between found neither and downloaded again.
+TEST_F(FlightTest, ADownloadCanBeJoinedUntilItsWriterGoes) {
+  open();
+  Joined first = std::move(*run(store_->join({.key = "k", .digest = {}})));
+  begin(*first.writer, 5);
+  ASSERT_TRUE(run(first.writer->write("hello")));
+  ASSERT_TRUE(run(first.writer->finish()));
+  const Joined late = std::move(*run(store_->join({.key = "k", .digest = {}})));
+  EXPECT_EQ(late.writer, nullptr);
+  EXPECT_EQ(run(receive(*late.reader)).text, "hello");
+  first.writer.reset();
+  EXPECT_NE(std::move(*run(store_->join({.key = "k", .digest = {}}))).writer, nullptr);
+}
+
 TEST_F(FlightTest, BytesStreamAlongBeforeTheDownloadIsDone) {
   open();
   Joined joined = join(digest_of("hello world"));

@@ -1,0 +1,128 @@
+#include "forward/cache_answer.hpp"
+
+#include <fmt/chrono.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+
+#include "http/forwarding.hpp"
+#include "http/syntax.hpp"
+
+namespace propeller::forward {
+
+using http::equals_ignoring_case;
+
+namespace {
+
+constexpr int kOk = 200;
+constexpr int kPartialContent = 206;
+constexpr int kNotModified = 304;
+constexpr int kRangeNotSatisfiable = 416;
+
+bool is_for_one_client(const http::Field& field) {
+  constexpr std::string_view kProxy = "proxy-";
+  static constexpr std::array<std::string_view, 4> kNames{"Set-Cookie", "Set-Cookie2", "Authentication-Info",
+                                                          "Content-Length"};
+  return equals_ignoring_case(field.name.substr(0, kProxy.size()), kProxy) ||
+         std::ranges::any_of(kNames, [&](auto name) { return equals_ignoring_case(field.name, name); });
+}
+
+/// The same but for a mark of weakness.
+bool matches_weakly(std::string_view left, std::string_view right) {
+  constexpr std::string_view kWeak = "W/";
+  if (left.starts_with(kWeak)) left.remove_prefix(kWeak.size());
+  if (right.starts_with(kWeak)) right.remove_prefix(kWeak.size());
+  return !left.empty() && left == right;
+}
+
+bool is_not_modified(http::FieldView stored, http::FieldView request) {
+  if (request.contains("If-None-Match")) {
+    const auto etag = stored.find("ETag").value_or("");
+    const auto list = request.joined("If-None-Match");
+    std::string_view rest = list;
+    while (const auto member = http::next_member(rest)) {
+      if (*member == "*" || matches_weakly(*member, etag)) return true;
+    }
+    return false;
+  }
+  const auto since = request.find("If-Modified-Since");
+  return since && since == stored.find("Last-Modified");
+}
+
+bool may_have_a_part(http::FieldView stored, http::FieldView request) {
+  const auto condition = request.find("If-Range");
+  return !condition || (!condition->empty() && *condition == strong_etag(stored));
+}
+
+}  // namespace
+
+std::string kept_header_text(http::FieldView fields) {
+  http::Fields kept(fields);
+  http::remove_hop_by_hop(kept);
+  kept.remove_if(is_for_one_client);
+  std::string text;
+  for (const auto& field : kept) text.append(field.name).append(": ").append(field.value).append("\r\n");
+  return text;
+}
+
+http::Fields fields_of(std::string_view header_text) {
+  http::Fields fields;
+  while (!header_text.empty()) {
+    const auto end = std::min(header_text.find("\r\n"), header_text.size());
+    const auto line = header_text.substr(0, end);
+    const auto colon = line.find(':');
+    if (colon != std::string_view::npos) {
+      const auto name = line.substr(0, colon);
+      const auto value = http::trim(line.substr(colon + 1));
+      if (http::is_token(name) && http::is_field_value(value)) fields.add(name, value);
+    }
+    header_text.remove_prefix(std::min(end + 2, header_text.size()));
+  }
+  return fields;
+}
+
+std::string_view strong_etag(http::FieldView fields) {
+  const auto etag = fields.find("ETag").value_or("");
+  return etag.starts_with('"') ? etag : std::string_view();
+}
+
+CacheAnswer answer_with(CachedHead head, http::Method method, http::FieldView request) {
+  CacheAnswer answer{
+      .status = head.status, .fields = std::move(head.fields), .range = {.count = head.size.value_or(0)}};
+  answer.has_body = method == http::Method::get;
+  if (head.status != kOk) return answer;
+  if (is_not_modified(answer.fields, request)) {
+    answer.status = kNotModified;
+    answer.has_body = false;
+    return answer;
+  }
+  if (!head.size) return answer;
+  answer.fields.set("Accept-Ranges", "bytes");
+  const auto wanted = request.find("Range");
+  if (!wanted || method != http::Method::get || !may_have_a_part(answer.fields, request)) return answer;
+  const auto choice = choose_range(*wanted, *head.size);
+  if (choice.kind == RangeChoice::Kind::unsatisfiable) {
+    answer.status = kRangeNotSatisfiable;
+    answer.fields.set("Content-Range", fmt::format("bytes */{}", *head.size));
+    answer.range = {};
+    answer.has_body = false;
+  } else if (choice.kind == RangeChoice::Kind::part) {
+    answer.status = kPartialContent;
+    answer.range = choice.range;
+    answer.fields.set("Content-Range", fmt::format("bytes {}-{}/{}", choice.range.offset,
+                                                   choice.range.offset + choice.range.count - 1, *head.size));
+  }
+  return answer;
+}
+
+void mark_as_hit(http::Fields& fields, std::int64_t stored_at, std::chrono::sys_seconds now) {
+  const std::chrono::sys_seconds stored{std::chrono::seconds(stored_at)};
+  const auto old = http::parse_decimal(fields.find("Age").value_or("")).value_or(0);
+  const auto here = static_cast<std::uint64_t>(std::max<std::int64_t>((now - stored).count(), 0));
+  fields.set("Age", fmt::format("{}", old + here));
+  fields.set("X-Cache", "HIT");
+  fields.set("X-Cache-Date", fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(stored)));
+}
+
+}  // namespace propeller::forward

@@ -1,0 +1,105 @@
+#include "forward/cache_fill.hpp"
+
+#include "base/clock.hpp"
+#include "forward/redaction.hpp"
+#include "observe/log.hpp"
+
+namespace propeller::forward {
+
+using observe::kv;
+
+namespace {
+
+constexpr std::size_t kPieceBytesMax = 64 * 1024;
+
+async::awaitable<Result<void>> copy(http::BodySource& body, store::BlobWriter& writer) {
+  for (;;) {
+    const auto piece = co_await body.read(kPieceBytesMax);
+    if (!piece) co_return std::unexpected(piece.error());
+    if (piece->empty()) break;
+    if (auto written = co_await writer.write(*piece); !written) co_return written;
+  }
+  const auto length = writer.head()->length;
+  if (length && writer.offset() < *length)
+    co_return fail(Code::connection_reset, Origin::upstream, "the upstream ended the content too early");
+  co_return Result<void>();
+}
+
+/// How often a download may still be resumed.
+class Patience {
+ public:
+  [[nodiscard]] bool is_over(std::uint64_t offset) {
+    stalls_ = offset > reached_ ? 0 : stalls_ + 1;
+    reached_ = offset;
+    return ++resumes_ > CacheFills::kResumesMax || stalls_ > CacheFills::kStallsMax;
+  }
+  [[nodiscard]] std::chrono::milliseconds pause() const { return CacheFills::kResumePause * (1 << stalls_); }
+
+ private:
+  std::uint64_t reached_ = 0;
+  int resumes_ = 0;
+  int stalls_ = 0;
+};
+
+}  // namespace
+
+async::awaitable<void> CacheFills::stop() {
+  tasks_.cancel();
+  co_await tasks_.join();
+}
+
+async::awaitable<void> CacheFills::run(CacheFill fill) {
+  auto done = co_await download(fill);
+  if (done) done = co_await keep(fill);
+  if (done || done.error().code == Code::cancelled) co_return;
+  counters_.count_error();
+  observe::log_warn("a download was given up", {kv("url", redact_url(fill.key)), kv("reason", done.error().detail)});
+  fill.writer->fail(done.error());
+}
+
+async::awaitable<Result<void>> CacheFills::download(CacheFill& fill) {
+  auto& writer = *fill.writer;
+  if (fill.head) {
+    if (auto begun = co_await writer.begin(std::move(*fill.head)); !begun) co_return begun;
+  }
+  Patience patience;
+  for (;;) {
+    Result<void> copied;
+    if (fill.body) {
+      copied = co_await copy(*fill.body, writer);
+      fill.body.reset();
+      if (copied || !may_pass(copied.error())) co_return copied;
+      if (patience.is_over(writer.offset())) co_return copied;
+      co_await async::sleep_for(patience.pause());
+    }
+    const auto length = writer.head()->length;
+    auto rest = co_await fill.origin->resume(*writer.head(), {.offset = writer.offset(), .end = length.value_or(0)});
+    if (rest) {
+      fill.body = std::move(*rest);
+      continue;
+    }
+    if (!may_pass(rest.error()) || patience.is_over(writer.offset())) co_return std::unexpected(rest.error());
+    co_await async::sleep_for(patience.pause());
+  }
+}
+
+/// The entry is put while the download can still be joined, so that nobody in between begins it anew.
+async::awaitable<Result<void>> CacheFills::keep(CacheFill& fill) {
+  const auto blob = co_await fill.writer->finish();
+  if (!blob) co_return std::unexpected(blob.error());
+  if (!*blob) co_return Result<void>();
+  const auto& head = *fill.writer->head();
+  const auto now =
+      std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch());
+  auto put = co_await store_.put_entry({.key = fill.key,
+                                        .digest = (*blob)->digest(),
+                                        .size = (*blob)->size(),
+                                        .status = head.status,
+                                        .header_text = head.header_text,
+                                        .stored_at = now.count(),
+                                        .checked_at = now.count()});
+  if (put) counters_.count_store();
+  co_return put;
+}
+
+}  // namespace propeller::forward

@@ -1,0 +1,53 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+
+#include "http/client.hpp"
+#include "store/blob_stream.hpp"
+
+namespace propeller::forward {
+
+/// Bytes of a content, to its end.
+struct ContentPart {
+  std::uint64_t offset = 0;
+  std::uint64_t end = 0;  ///< behind the last byte that is wanted
+};
+
+/// Where a content comes from: one URL, with the fields it was asked for with. Asks for the rest of what broke off.
+///
+/// Threads:  one core; immutable. Lifetime: `client` outlives it.
+class ContentOrigin {
+ public:
+  /// `request` is a GET without a body. `is_verified`: the digest of the bytes will tell whether they are right.
+  ContentOrigin(http::Client& client, http::Destination destination, const http::OutgoingRequest& request,
+                bool is_verified);
+
+  /// The whole, as whoever asks first gets it.
+  [[nodiscard]] async::awaitable<Result<http::ClientResponse>> ask(http::InformationalSink* informational) const;
+
+  /// The rest of what `head` began, from `part.offset` on: with a closed Range and If-Range. A redirect is not
+  /// followed; Content-Range and ETag have to fit. Of an upstream that sends the whole again what is there is skipped.
+  ///
+  /// Errors: digest_mismatch when it is another content by now or nothing tells that it is the same; those of the
+  ///         client; registry_unavailable when the upstream cannot answer now (429, 5xx).
+  [[nodiscard]] async::awaitable<Result<std::unique_ptr<http::BodySource>>> resume(const store::BlobHead& head,
+                                                                                   ContentPart part) const;
+
+ private:
+  [[nodiscard]] http::OutgoingRequest request() const;
+
+  http::Client& client_;
+  http::Destination destination_;
+  std::string authority_;
+  std::string path_;
+  std::string absolute_scheme_;
+  http::Fields fields_;
+  bool is_verified_;
+};
+
+/// Whether asking once more may help.
+[[nodiscard]] bool may_pass(const Error& error);
+
+}  // namespace propeller::forward

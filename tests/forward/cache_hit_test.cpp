@@ -1,0 +1,285 @@
+// What was fetched once, through the proxy's port: who gets it again, and how.
+#include <fstream>
+#include <regex>
+
+#include "forward/cache_fixture.hpp"
+
+namespace propeller::forward {
+namespace {
+
+using namespace std::chrono_literals;
+using support::FaultKind;
+
+/// Bytes that this process has written to files and, by sendfile, from files to sockets; those of send() do not count.
+std::uint64_t bytes_written() {
+  std::ifstream in("/proc/self/io");
+  for (std::string name; in >> name;) {
+    std::uint64_t value = 0;
+    in >> value;
+    if (name == "wchar:") return value;
+  }
+  return 0;
+}
+
+std::string as_basic(const std::string& login) { return "Authorization: Basic " + login + "\r\n"; }
+
+TEST_F(CacheTest, TheSecondPullDoesNotReachTheRegistry) {
+  site.start();
+  const std::string bytes = noise(300'000);
+  const auto address = store_blob(bytes);
+  const auto again = site.get(address);
+  EXPECT_EQ(again.status, 200);
+  EXPECT_EQ(again.body, bytes);
+  EXPECT_EQ(again.field("X-Cache"), "HIT");
+  EXPECT_EQ(again.field("Content-Type"), "application/octet-stream");
+  EXPECT_EQ(again.field("Docker-Content-Digest"), base::sha256(bytes).to_string());
+  EXPECT_TRUE(again.field("Via").value_or("").starts_with("1.1 propeller-proxy-"));
+  EXPECT_TRUE(
+      std::regex_match(again.field("X-Cache-Date").value_or(""), std::regex(R"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ)")));
+  EXPECT_TRUE(std::regex_match(again.field("Age").value_or(""), std::regex(R"(\d+)")));
+  EXPECT_EQ(registry.requests().size(), 1U);
+  const CacheStats expected{.hits = 1, .misses = 1, .stores = 1, .current_size = bytes.size()};
+  EXPECT_EQ(site.proxy->cache_stats(), expected);
+}
+
+TEST_F(CacheTest, AMissSaysNothingOfACache) {
+  site.start();
+  registry.push_blob("acme/m", "bytes");
+  const auto first = site.get(url("bytes"));
+  EXPECT_EQ(first.body, "bytes");
+  EXPECT_FALSE(first.field("X-Cache"));
+  EXPECT_FALSE(first.field("Age"));
+}
+
+TEST_F(CacheTest, InterceptedHttpsHitsToo) {
+  const support::TlsFiles tls;
+  support::FakeRegistry secure({.tls = &tls});
+  secure.push_blob("acme/m", "secure bytes");
+  site.settings.tls.upstream_ca = {tls.ca()};
+  site.start();
+  const auto pull = [&] {
+    return support::run_command({"curl", "-sS", "-i", "--noproxy", "", "--cacert",
+                                 (directory / "certs/ca.crt").string(), "-x",
+                                 "http://127.0.0.1:" + std::to_string(site.port()),
+                                 "https://localhost:" + std::to_string(secure.port()) + path("secure bytes")});
+  };
+  EXPECT_FALSE(pull().contains("X-Cache"));
+  ASSERT_TRUE(site.has_stored(1));
+  const auto again = pull();
+  EXPECT_TRUE(again.contains("X-Cache: HIT")) << again;
+  EXPECT_TRUE(again.ends_with("secure bytes")) << again;
+  EXPECT_EQ(secure.requests_with("/blobs/"), 1);
+  site.stop();  // before the server: it would write its farewell to a connection that is gone
+}
+
+TEST_F(CacheTest, WhatIsNotContentByDigestIsFetchedEveryTime) {
+  site.start();
+  registry.push_manifest("acme/m", "latest", "{}");
+  const auto tag = "http://" + registry.host() + "/v2/acme/m/manifests/latest";
+  for (int i = 0; i < 2; ++i) EXPECT_EQ(site.get(tag).body, "{}");
+  EXPECT_EQ(registry.requests().size(), 2U);
+  EXPECT_EQ(site.proxy->cache_stats(), CacheStats()) << "only requests that the matcher takes count";
+}
+
+TEST_F(CacheTest, HeadIsAnsweredFromAStoredGet) {
+  site.start();
+  const auto got = site.head(store_blob("some bytes"));
+  EXPECT_EQ(got.status, 200);
+  EXPECT_EQ(got.field("Content-Length"), "10");
+  EXPECT_TRUE(got.is_hit());
+  EXPECT_EQ(registry.requests().size(), 1U);
+  registry.push_blob("acme/m", "other");
+  EXPECT_EQ(site.head(url("other")).status, 200);
+  EXPECT_EQ(registry.requests().back().method, "HEAD") << "a HEAD fetches nothing";
+}
+
+TEST_F(CacheTest, ARangeIsCutFromWhatIsStored) {
+  site.start();
+  const auto address = store_blob(noise(100'000));
+  struct Case {
+    std::string asked;
+    int status;
+    std::string range;
+    std::string body;
+  };
+  const auto bytes = noise(100'000);
+  const std::vector<Case> cases{
+      {"bytes=10-19", 206, "bytes 10-19/100000", bytes.substr(10, 10)},
+      {"bytes=50000-", 206, "bytes 50000-99999/100000", bytes.substr(50'000)},
+      {"bytes=-5", 206, "bytes 99995-99999/100000", bytes.substr(99'995)},
+      {"bytes=100000-", 416, "bytes */100000", ""},
+      {"bytes=0-1,5-6", 200, "", bytes},
+  };
+  for (const auto& one : cases) {
+    const auto got = site.get(address, "Range: " + one.asked + "\r\n");
+    EXPECT_EQ(got.status, one.status) << one.asked;
+    EXPECT_EQ(got.field("Content-Range").value_or(""), one.range);
+    EXPECT_TRUE(got.body == one.body) << one.asked;
+    EXPECT_TRUE(got.is_hit());
+  }
+  EXPECT_EQ(registry.requests().size(), 1U);
+}
+
+// Existing proxies stored the part, and served it as the whole.
+TEST_F(CacheTest, ARangeThatIsNotThereIsPassedOnAndNotStored) {
+  site.start();
+  registry.push_blob("acme/m", "0123456789");
+  const auto part = site.get(url("0123456789"), "Range: bytes=4-9\r\n");
+  EXPECT_EQ(part.status, 206);
+  EXPECT_EQ(part.body, "456789");
+  const auto whole = site.get(url("0123456789"));
+  EXPECT_EQ(whole.status, 200);
+  EXPECT_EQ(whole.body, "0123456789");
+  EXPECT_EQ(registry.requests().size(), 2U);
+}
+
+TEST_F(CacheTest, EntriesAreStillThereAfterARestart) {
+  site.start();
+  const auto address = store_blob(noise(50'000));
+  site.stop();
+  site.start();
+  EXPECT_EQ(site.proxy->cache_stats().current_size, 50'000U);
+  const auto got = site.get(address);
+  EXPECT_TRUE(got.is_hit());
+  EXPECT_TRUE(got.body == noise(50'000));
+  EXPECT_EQ(registry.requests().size(), 1U);
+}
+
+TEST_F(CacheTest, ClearingForgetsEntriesAndCounts) {
+  site.start();
+  const auto address = store_blob("bytes");
+  EXPECT_TRUE(site.get(address).is_hit());
+  ASSERT_TRUE(site.proxy->clear_cache());
+  EXPECT_EQ(site.proxy->cache_stats(), CacheStats());
+  EXPECT_FALSE(site.get(address).is_hit());
+  EXPECT_EQ(registry.requests().size(), 2U);
+}
+
+TEST_F(CacheTest, ADisabledCacheKeepsNothing) {
+  site.settings.cache.is_enabled = false;
+  site.start();
+  registry.push_blob("acme/m", "bytes");
+  for (int i = 0; i < 2; ++i) EXPECT_EQ(site.get(url("bytes")).body, "bytes");
+  EXPECT_EQ(registry.requests().size(), 2U);
+  EXPECT_EQ(site.proxy->clear_cache().error().detail, "cache disabled");
+}
+
+// A blob that one client had a token for was served to everybody.
+TEST_F(CacheTest, WhatWasAskedForWithCredentialsIsNotKept) {
+  support::FakeRegistry closed({.auth = support::FakeAuth::basic, .username = "alice", .password = "secret"});
+  closed.push_blob("acme/m", "private");
+  site.start();
+  const auto address = "http://" + closed.host() + path("private");
+  const auto alice = as_basic("YWxpY2U6c2VjcmV0");
+  EXPECT_EQ(site.get(address, alice).body, "private");
+  EXPECT_EQ(site.get(address).status, 401);
+  EXPECT_EQ(site.get(address, as_basic("bWFsbG9yeTpndWVzcw==")).status, 401);
+  EXPECT_EQ(site.get(address, alice).body, "private");
+  EXPECT_EQ(closed.requests().size(), 4U);
+  EXPECT_EQ(site.store->status().blobs, 0U);
+}
+
+TEST_F(CacheTest, NorWhatOurOwnHeaderRulesGaveAccessTo) {
+  support::FakeRegistry closed({.auth = support::FakeAuth::basic, .username = "alice", .password = "secret"});
+  closed.push_blob("acme/m", "private");
+  site.settings.rules.headers = {{.pattern = "127.0.0.1",
+                                  .conditions = {},
+                                  .set = {{.name = "Authorization", .value = Secret("Basic YWxpY2U6c2VjcmV0")}},
+                                  .append = {}}};
+  site.start();
+  const auto address = "http://" + closed.host() + path("private");
+  EXPECT_EQ(site.get(address).body, "private");
+  site.proxy->apply(config::RuntimeRules());
+  EXPECT_EQ(site.get(address).status, 401);
+  EXPECT_EQ(site.store->status().blobs, 0U);
+}
+
+TEST_F(CacheTest, WhatAnybodyMayHaveIsServedToCallersWithCredentialsToo) {
+  site.start();
+  const auto address = store_blob("public");
+  EXPECT_TRUE(site.get(address, "Authorization: Bearer x\r\n").is_hit());
+  EXPECT_EQ(registry.requests().size(), 1U);
+}
+
+TEST_F(CacheTest, AnotherHostHasToGiveTheSameBytesItself) {
+  site.start();
+  store_blob("shared by digest");
+  EXPECT_FALSE(site.get(url("shared by digest", "localhost")).is_hit());
+  ASSERT_TRUE(site.has_stored(2));
+  EXPECT_EQ(registry.requests().size(), 2U);
+  EXPECT_EQ(site.store->status().blobs, 1U) << "one copy of the bytes";
+  EXPECT_TRUE(site.get(url("shared by digest", "localhost")).is_hit());
+}
+
+TEST_F(CacheTest, ASignedAddressAnswersOnlyWhoHasTheSameOne) {
+  site.start();
+  registry.push_blob("acme/m", "signed");
+  const auto address = url("signed");
+  EXPECT_EQ(site.get(address + "?expires=1&signature=abc").body, "signed");
+  ASSERT_TRUE(site.has_stored(1));
+  EXPECT_FALSE(site.get(address + "?expires=1&signature=abd").is_hit());
+  EXPECT_FALSE(site.get(address + "?unheard-of=1").is_hit());
+  EXPECT_FALSE(site.get(address).is_hit());
+  EXPECT_TRUE(site.get(address + "?expires=1&signature=abc").is_hit());
+  EXPECT_EQ(registry.requests().size(), 4U);
+}
+
+TEST_F(CacheTest, NoHeaderRuleIsAskedForAHit) {
+  site.start();
+  const auto address = store_blob("bytes");
+  site.proxy->apply({.allowlist = {},
+                     .headers = {{.pattern = "*",
+                                  .conditions = {},
+                                  .set = {{.name = "Authorization", .value = Secret("Bearer top")}},
+                                  .append = {}}}});
+  EXPECT_TRUE(site.get(address).is_hit());
+  EXPECT_EQ(registry.requests().size(), 1U);
+}
+
+TEST_F(CacheTest, WhatIsForbiddenIsNotServedFromTheStoreEither) {
+  site.start();
+  const auto address = store_blob("bytes");
+  site.proxy->apply({.allowlist = {.is_enabled = true, .domains = {}, .ips = {}}, .headers = {}});
+  EXPECT_EQ(site.get(address).status, 403);
+}
+
+TEST_F(CacheTest, FailuresAreNotKept) {
+  site.start();
+  registry.push_blob("acme/m", "bytes");
+  for (const int status : {404, 500, 429, 301}) {
+    registry.inject("/blobs/", {.kind = FaultKind::status, .status = status, .times = 1});
+    EXPECT_EQ(site.get(url("bytes")).status, status);
+  }
+  EXPECT_EQ(site.get(url("bytes")).body, "bytes");
+  EXPECT_EQ(registry.requests().size(), 5U);
+}
+
+TEST_F(CacheTest, AByteThatFlippedAtRestIsFetchedAnew) {
+  site.start();
+  const std::string bytes = noise(40'000);
+  const auto address = store_blob(bytes);
+  {
+    std::fstream file(directory / ("cache/blobs/sha256/" + base::sha256(bytes).to_string().substr(7)),
+                      std::ios::in | std::ios::out | std::ios::binary);
+    file.seekp(20'000);
+    file.put(static_cast<char>(bytes[20'000] ^ 1));
+  }
+  const auto got = site.get(address);
+  EXPECT_TRUE(got.body == bytes);
+  EXPECT_FALSE(got.is_hit());
+  EXPECT_EQ(registry.requests().size(), 2U);
+  ASSERT_TRUE(site.has_stored(2));
+  EXPECT_TRUE(site.get(address).is_hit());
+}
+
+TEST_F(CacheTest, AHitIsSentByTheKernel) {
+  site.start();
+  const auto address = store_blob(noise(8'000'000));
+  const auto before = bytes_written();
+  if (before == 0) GTEST_SKIP() << "this kernel does not count what a process writes";
+  EXPECT_TRUE(site.get(address).is_hit());
+  EXPECT_GE(bytes_written() - before, 8'000'000U) << "copied through user space";
+}
+
+}  // namespace
+}  // namespace propeller::forward
