@@ -99,6 +99,8 @@ async::awaitable<Result<void>> CacheFills::keep(CacheFill& fill) {
                                         .stored_at = now.count(),
                                         .checked_at = now.count()});
   if (put) counters_.count_store();
+  // Evicted already.
+  if (!put && put.error().code == Code::not_found) co_return Result<void>();
   co_return put;
 }
 

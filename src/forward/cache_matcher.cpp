@@ -7,6 +7,7 @@
 
 #include "forward/redaction.hpp"
 #include "http/syntax.hpp"
+#include "store/entry.hpp"
 
 namespace propeller::forward {
 
@@ -139,11 +140,12 @@ CacheDecision CacheMatcher::check_request(const CacheRequest& request) const {
   if (has("If-Match") || has("If-Unmodified-Since")) return decision;
   decision.digest = digest_in_path(request.path);
   if (!is_cacheable(request, decision.digest.has_value())) return decision;
+  decision.key.append(request.scheme).append("://").append(request.authority).append(request.path);
+  if (!names_only_namespace(request.query)) decision.key.append("?").append(request.query);
+  if (decision.key.size() > store::Entry::kKeyBytesMax) return decision;
   decision.may_look_up = true;
   decision.may_store = is_get && !has("Range") && !has("If-None-Match") && !has("If-Modified-Since") &&
                        !carries_credentials(request.fields) && !request.fields.has_member("Cache-Control", "no-store");
-  decision.key.append(request.scheme).append("://").append(request.authority).append(request.path);
-  if (!names_only_namespace(request.query)) decision.key.append("?").append(request.query);
   return decision;
 }
 

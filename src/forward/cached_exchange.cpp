@@ -89,16 +89,17 @@ async::awaitable<Answer> CachedExchange::lead(std::unique_ptr<store::BlobWriter>
     writer->fail(received.error());
     co_return error_response(received.error());
   }
-  const bool is_storable = matcher_.is_storable(decision_, received->status, received->fields) &&
+  store::BlobHead head{.status = received->status,
+                       .header_text = kept_header_text(received->fields),
+                       .length = received->body->length(),
+                       .validator = std::string(strong_etag(received->fields))};
+  const bool is_storable = head.header_text.size() <= store::Entry::kTextBytesMax &&
+                           matcher_.is_storable(decision_, received->status, received->fields) &&
                            !has_doubtful_end(*received, decision_.digest.has_value());
   if (!is_storable) {
     writer->decline();
     co_return relayed(std::move(*received), parts_.name);
   }
-  store::BlobHead head{.status = received->status,
-                       .header_text = kept_header_text(received->fields),
-                       .length = received->body->length(),
-                       .validator = std::string(strong_etag(received->fields))};
   auto response = relayed(std::move(*received), parts_.name);
   parts_.fills.spawn({.origin = origin_,
                       .key = decision_.key,

@@ -113,6 +113,13 @@ TEST(CacheMatcher, OnlyAPlainGetOfTheWholeMayBecomeAnEntry) {
   EXPECT_FALSE(ask(matcher, path, {{"If-Match", "*"}}).may_look_up);
 }
 
+TEST(CacheMatcher, AnAddressTooLongForTheStoreIsNotTaken) {
+  const CacheMatcher matcher(registry_cache());
+  const auto path = "/v2/a/blobs/sha256:" + kHex;
+  EXPECT_TRUE(ask(matcher, path, {}, std::string(8000, 'q')).may_look_up);
+  EXPECT_FALSE(ask(matcher, path, {}, std::string(8192, 'q')).may_look_up);
+}
+
 // Bytes that came over http must not be served to those who asked for https.
 TEST(CacheMatcher, TheSchemeIsPartOfTheKey) {
   const CacheMatcher matcher(registry_cache());
