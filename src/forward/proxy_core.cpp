@@ -98,7 +98,7 @@ ProxyCore::ProxyCore(async::Core& core, ProxyShared& shared, PolicyPtr policy)
                 .tls = *shared.server_tls,
                 .refusing = shared.refusing},
                shared.settings.proxy.timeouts, policy_),
-      logins_(shared.logins, shared.pool),
+      logins_(core.executor(), shared.logins, shared.pool),
       handshake_timeout_(std::min<std::chrono::milliseconds>(kHandshakeTimeout, shared.settings.proxy.timeouts.read)),
       socks_parts_{.tunnels = tunnels_,
                    .logins = logins_,

@@ -35,7 +35,7 @@ struct SocksParts {
 /// Threads:  one core.
 class SocksSession {
  public:
-  static constexpr std::size_t kAssociationsMax = 1024;
+  static constexpr std::size_t kAssociationsMax = 256;
 
   /// `reached` is our address, as the client's connection came in.
   SocksSession(const SocksParts& parts, net::Stream& client, address reached)

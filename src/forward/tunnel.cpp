@@ -117,9 +117,10 @@ awaitable<Result<TunnelStart>> Tunnels::look_at(net::Stream& client, OpenTunnel&
   client.set_timeouts({.read = timeouts_.tunnel_idle, .write = timeouts_.write});
   std::string seen;
   TunnelStart start;
+  Clock::time_point deadline;
   while (start.kind == TunnelStart::Kind::incomplete && seen.size() < kTunnelStartBytesMax) {
     const auto speaker =
-        seen.empty() ? co_await wait_for_first(client, tunnel) : co_await wait_for_more(client, tunnel, start);
+        seen.empty() ? co_await wait_for_first(client, tunnel) : co_await wait_for_more(client, start, deadline);
     if (!speaker) co_return std::unexpected(speaker.error());
     if (*speaker == Speaker::other) break;
     char room[4096];
@@ -127,6 +128,7 @@ awaitable<Result<TunnelStart>> Tunnels::look_at(net::Stream& client, OpenTunnel&
     if (!got) co_return std::unexpected(got.error());
     if (!*got) continue;
     if (**got == 0) break;
+    if (seen.empty()) deadline = Clock::now() + timeouts_.read;
     seen.append(room, **got);
     start = look_at_tunnel(seen);
   }
@@ -136,11 +138,12 @@ awaitable<Result<TunnelStart>> Tunnels::look_at(net::Stream& client, OpenTunnel&
 }
 
 /// The rest of a ClientHello comes; of anything else it is not known whether there is a rest.
-awaitable<Result<Tunnels::Speaker>> Tunnels::wait_for_more(net::Stream& client, OpenTunnel&, const TunnelStart& start) {
-  client.set_read_deadline(Clock::now() + (start.is_surely_tls ? timeouts_.read : kServerSpeaksFirst));
-  const auto ready = co_await client.wait_input();
+awaitable<Result<Tunnels::Speaker>> Tunnels::wait_for_more(net::Stream& client, const TunnelStart& start,
+                                                           Clock::time_point deadline) {
+  client.set_read_deadline(start.is_surely_tls ? deadline : std::min(deadline, Clock::now() + kServerSpeaksFirst));
+  auto ready = co_await client.wait_input();
   if (ready) co_return Speaker::client;
-  if (ready.error().code != Code::timeout || start.is_surely_tls) co_return std::unexpected(ready.error());
+  if (ready.error().code != Code::timeout || start.is_surely_tls) co_return std::unexpected(std::move(ready.error()));
   co_return Speaker::other;
 }
 

@@ -37,7 +37,8 @@ struct TunnelParts {
 /// Dialling: the client is told of success when the target was reached. Two kinds of target are not dialled beforehand,
 ///           because what comes will be answered here, perhaps from the store, and an error becomes an answer inside:
 ///           ports 80 and 443, and targets whose tunnels were intercepted before.
-/// Bound:    kTunnelStartBytesMax bytes are looked at; kInterceptedMax targets remembered.
+/// Bound:    kTunnelStartBytesMax bytes are looked at, `timeouts.read` from the first of them on; kInterceptedMax
+///           targets remembered.
 /// Errors:   open(): not_allowed, those of Connector::dial().
 /// Threads:  one core.
 /// Source:   docs/life_of_a_forward_request.md
@@ -65,7 +66,8 @@ class Tunnels {
   [[nodiscard]] bool is_answered_here(const Target& target) const;
   [[nodiscard]] bool is_read_here(const TunnelStart& start) const;
   async::awaitable<Result<TunnelStart>> look_at(net::Stream& client, OpenTunnel& tunnel);
-  async::awaitable<Result<Speaker>> wait_for_more(net::Stream& client, OpenTunnel& tunnel, const TunnelStart& start);
+  async::awaitable<Result<Speaker>> wait_for_more(net::Stream& client, const TunnelStart& start,
+                                                  std::chrono::steady_clock::time_point deadline);
   async::awaitable<Result<Speaker>> wait_for_first(net::Stream& client, OpenTunnel& tunnel);
   async::awaitable<Result<void>> dial(OpenTunnel& tunnel);
   async::awaitable<void> serve(net::Stream& client, Target target, const net::ClientHello& hello);

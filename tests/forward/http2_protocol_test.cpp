@@ -80,7 +80,8 @@ TEST_F(Http2ProtocolTest, TheProxyItselfTakesRequestsOverIt) {
   client.send(std::string(kPreface) + frame(kSettings, 0, "") +
               frame(kHeaders, kEndHeaders | 1,
                     field(kMethod, "GET") + field(kScheme, "http") +
-                        field(kAuthority, "127.0.0.1:" + std::to_string(plain.port())) + field(kPath, "/v2/acme/m/blobs/" + base::sha256("plain bytes").to_string())));
+                        field(kAuthority, "127.0.0.1:" + std::to_string(plain.port())) +
+                        field(kPath, "/v2/acme/m/blobs/" + base::sha256("plain bytes").to_string())));
   EXPECT_EQ(next(client, kHeaders).substr(0, 1), "\x88") << ":status 200";
   EXPECT_EQ(plain.requests().size(), 1U);
 }

@@ -3,6 +3,7 @@
 
 #include <deque>
 
+#include "forward/login_check.hpp"
 #include "forward/proxy_fixture.hpp"
 
 namespace propeller::forward {
@@ -40,6 +41,22 @@ TEST_F(LimitsTest, SlowClientsNeitherHinderAGoodOneNorStayForEver) {
   }
   // But for the connection to the second origin, which is kept for the next request.
   EXPECT_TRUE(support::wait_until([&] { return open_files() <= files_before + 2; })) << open_files() - files_before;
+}
+
+// More at once than hashes are computed at a time: nobody who is right is turned away.
+TEST_F(LimitsTest, ManyConnectionsWithOneLoginAllPass) {
+  support::write_file(directory / "users", "bob:$2y$05$abcdefghijklmnopqrstuuhKF09ZYWwH2zP/0fwE1X8e/Q1YNx/hO\n");  // x
+  settings.proxy.users = directory / "users";
+  settings.threads = 1;
+  start();
+  std::deque<Peer> clients;
+  for (std::size_t i = 0; i < 10 * LoginCheck::kChecksMax; ++i) {
+    clients.push_back(Peer::connect(port));
+    const bool is_wrong = i % 4 == 0;
+    clients.back().send("\x05\x01\x02\x01\x03"s + "bob\x01" + (is_wrong ? "y" : "x"));
+  }
+  for (std::size_t i = 0; i < clients.size(); ++i)
+    EXPECT_EQ(clients[i].read(4), i % 4 == 0 ? "\x05\x02\x01\x01"s : "\x05\x02\x01\x00"s) << i;
 }
 
 TEST_F(LimitsTest, TunnelsAndAssociationsThatBreakLeaveNothingBehind) {

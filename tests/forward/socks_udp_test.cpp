@@ -1,8 +1,11 @@
 // UDP through an association of SOCKS5, with real sockets on loopback.
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 
 #include "forward/proxy_fixture.hpp"
+#include "forward/socks_session.hpp"
 #include "forward/udp_peer.hpp"
+#include "forward/udp_relay.hpp"
 
 namespace propeller::forward {
 namespace {
@@ -117,6 +120,44 @@ TEST_F(SocksUdpTest, AnAssociationThatCarriesNothingPassesAway) {
   start();
   auto control = associate();
   EXPECT_TRUE(control.is_ended());
+}
+
+// An address that was sent to long ago makes room for others, and is heard again when it is sent to again.
+TEST_F(SocksUdpTest, OnlySoManyAddressesAreListenedTo) {
+  start();
+  const auto control = associate();
+  UdpPeer marker(0x7f000002);
+  const auto to_marker = "\0\0\0\x01\x7f\0\0\2"s + two_bytes(marker.port());
+  client.send(relay, head_to(server.port()) + "first");
+  EXPECT_EQ(server.receive(), "first");
+  for (std::size_t i = 0; i < UdpRelay::kTargetsMax; ++i) {
+    client.send(relay, "\0\0\0\x01\x7f\1"s + two_bytes(static_cast<std::uint16_t>(i)) + "\0\x09"s);
+    client.send(relay, to_marker + "so far");
+    ASSERT_EQ(marker.receive(), "so far");
+  }
+  server.send(server.from(), "forgotten");
+  EXPECT_EQ(client.receive(kShortly), "");
+  client.send(relay, head_to(server.port()) + "again");
+  EXPECT_EQ(server.receive(), "again");
+  server.send(server.from(), "heard");
+  EXPECT_EQ(client.receive(), head_to(server.port()) + "heard");
+}
+
+TEST_F(SocksUdpTest, OnlySoManyAssociationsAreOpenAtATime) {
+  rlimit files{};
+  ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &files), 0);
+  files.rlim_cur = files.rlim_max;
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &files), 0);
+  settings.threads = 1;
+  start();
+  std::vector<Peer> controls;
+  for (std::size_t i = 0; i < SocksSession::kAssociationsMax; ++i) controls.push_back(associate());
+  auto one_more = Peer::connect(port);
+  one_more.send("\x05\x01\x00\x05\x03\x00\x01\0\0\0\0\0\0"s);
+  EXPECT_EQ(one_more.read(12).substr(0, 4), "\x05\x00\x05\x01"s);
+  controls.pop_back();
+  EXPECT_TRUE(support::wait_until([&] { return proxy->connections() == controls.size(); }));
+  associate();
 }
 
 // More names than are looked up at a time: what is beyond is dropped, and the association goes on.

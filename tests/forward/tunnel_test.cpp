@@ -158,6 +158,20 @@ TEST_F(TunnelTest, ATunnelWithoutABytePassesAway) {
   EXPECT_TRUE(upstream.is_ended());
 }
 
+// Byte by byte, each in time: the whole of it is not.
+TEST_F(TunnelTest, AClientHelloThatTricklesIsNotWaitedForForEver) {
+  settings.proxy.timeouts.read = 500ms;
+  start();
+  PeerListener server;
+  auto client = connect_to(loopback(server.port()));
+  client.send("\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03"s);
+  EXPECT_TRUE(support::wait_until([&] {
+    client.send("\x03");
+    return !client.is_silent(50);
+  }));
+  EXPECT_TRUE(client.is_ended());
+}
+
 TEST_F(TunnelTest, StoppingEndsTunnelsInEveryState) {
   start();
   PeerListener server;
