@@ -75,6 +75,10 @@ std::string Target::authority() const {
   return http::Uri{.scheme = scheme, .host = host, .port = port, .target = "/"}.authority();
 }
 
+std::string Target::stored_authority() const {
+  return claimed_authority.empty() ? authority() : authority() + " for " + claimed_authority;
+}
+
 http::Response error_response(const Error& error) {
   auto response = http::text_response(answer_for(error).status, "propeller-proxy: " + error.detail + "\n");
   response.fields.add("Proxy-Status", proxy_status(error));
@@ -100,7 +104,7 @@ std::optional<CachedExchange> Forwarder::cached(http::Request& request, const Ta
   const auto query = std::min(head.path.find('?'), head.path.size());
   auto decision = policy.cache->check_request({.method = head.method_name,
                                                .scheme = target.scheme,
-                                               .authority = target.authority(),
+                                               .authority = target.stored_authority(),
                                                .path = head.path.substr(0, query),
                                                .query = head.path.substr(std::min(query + 1, head.path.size())),
                                                .fields = head.fields});

@@ -18,11 +18,14 @@ struct Target {
   std::string host;    ///< lower case, without brackets
   std::uint16_t port = 80;
   /// What Host says, where the client asked an address, in the clear, for a name: told to the origin, believed by
-  /// nobody here. What is kept of it must not be found under the name.
+  /// nobody here.
   std::string claimed_authority = {};
 
   /// "host", or "host:port" where the port is not the scheme's; an IPv6 address in brackets.
   [[nodiscard]] std::string authority() const;
+  /// Under which the store keeps what comes: what is claimed is no name that others would find it by, but tells
+  /// apart the hosts behind one address.
+  [[nodiscard]] std::string stored_authority() const;
 };
 
 /// Sends one request on and brings its response back: checks the target, strips what concerns one connection only,

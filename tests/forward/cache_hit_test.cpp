@@ -74,6 +74,25 @@ TEST_F(CacheTest, InterceptedHttpsHitsToo) {
   site.stop();  // before the server: it would write its farewell to a connection that is gone
 }
 
+// Through a tunnel to an address, Host is only claimed: what one host behind it has is not served as another's.
+TEST_F(CacheTest, HostsBehindOneAddressAreKeptApart) {
+  site.start();
+  registry.push_blob("acme/m", "bytes");
+  const auto port = std::to_string(registry.port());
+  const auto pull = [&](const std::string& host) {
+    auto peer = Peer::connect(site.port());
+    peer.send("CONNECT 127.0.0.1:" + port + " HTTP/1.1\r\nHost: 127.0.0.1:" + port + "\r\n\r\n");
+    peer.read_head();
+    peer.send("GET " + path("bytes") + " HTTP/1.1\r\nHost: " + host + ":" + port + "\r\n\r\n");
+    return read_reply(peer);
+  };
+  EXPECT_EQ(pull("a.test").body, "bytes");
+  ASSERT_TRUE(site.has_stored(1));
+  EXPECT_TRUE(pull("a.test").is_hit());
+  EXPECT_FALSE(pull("b.test").is_hit());
+  EXPECT_EQ(registry.requests_with("/blobs/"), 2);
+}
+
 TEST_F(CacheTest, WhatIsNotContentByDigestIsFetchedEveryTime) {
   site.start();
   registry.push_manifest("acme/m", "latest", "{}");
