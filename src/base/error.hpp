@@ -32,15 +32,15 @@ enum class Code {
   disconnected,  ///< the broker connection is down; tried again
   io,            ///< local disk or socket
 
-  dns_failed,          ///< the name has no address, or nobody could say
-  connection_refused,  ///< nobody listens there
-  host_unreachable,    ///< its network cannot find the host
-  network_unreachable, ///< no route leads to its network
-  connection_reset,    ///< the peer broke an established connection
-  tls_certificate,     ///< the peer's certificate is not to be trusted; the detail says why
-  tls_failed,          ///< the TLS handshake or a record failed for another reason
-  protocol_error,      ///< the peer does not keep to the protocol
-  limit_exceeded,      ///< the peer keeps to it, but asks for more than a named bound allows
+  dns_failed,           ///< the name has no address, or nobody could say
+  connection_refused,   ///< nobody listens there
+  host_unreachable,     ///< its network cannot find the host
+  network_unreachable,  ///< no route leads to its network
+  connection_reset,     ///< the peer broke an established connection
+  tls_certificate,      ///< the peer's certificate is not to be trusted; the detail says why
+  tls_failed,           ///< the TLS handshake or a record failed for another reason
+  protocol_error,       ///< the peer does not keep to the protocol
+  limit_exceeded,       ///< the peer keeps to it, but asks for more than a named bound allows
 };
 
 /// Whose fault it is: who called us, whom we call, or we ourselves.
