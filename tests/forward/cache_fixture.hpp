@@ -120,6 +120,11 @@ class CacheSite {
     return support::wait_until([&] { return proxy->cache_stats().stores == count; });
   }
 
+  /// Downloads have ended; until then the next one who asks joins them.
+  [[nodiscard]] bool is_idle() const {
+    return support::wait_until([&] { return store->status().flights == 0; });
+  }
+
   config::Forward settings;
   store::StoreOptions options;
   observe::Metrics metrics;

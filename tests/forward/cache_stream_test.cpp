@@ -268,6 +268,7 @@ TEST_F(CacheTest, AnUpstreamThatLiesAboutTheLengthIsNotBelieved) {
   for (const auto kind : {FaultKind::long_length, FaultKind::short_length}) {
     registry.inject("/blobs/", {.kind = kind, .bytes = 10});
     EXPECT_FALSE(site.get(url(bytes)).is_whole());
+    EXPECT_TRUE(site.is_idle());
     registry.clear_faults();
   }
   EXPECT_EQ(site.store->status().blobs, 0U);
@@ -332,7 +333,7 @@ TEST_F(CacheTest, WhatIsTooLargeStreamsAndIsNotKept) {
   site.start();
   const std::string bytes = noise(3'000'000);
   registry.push_blob("acme/m", bytes);
-  for (int i = 0; i < 2; ++i) EXPECT_TRUE(site.get(url(bytes)).body == bytes);
+  for (int i = 0; i < 2; ++i) EXPECT_TRUE(site.get(url(bytes)).body == bytes && site.is_idle());
   EXPECT_EQ(registry.requests().size(), 2U);
   EXPECT_EQ(site.proxy->cache_stats().stores, 0U);
 }
