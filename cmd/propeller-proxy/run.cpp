@@ -14,10 +14,8 @@ config::Host this_host() { return {.is_root = geteuid() == 0, .working_directory
 
 config::SiteLoaded load_site_configuration(const Call& call, const config::Flags& flags) {
   auto site = config::load_site(call.environment, flags, this_host());
-  auto found = app::problems_of(site);
   // Files are judged when they are named right.
-  if (site.problems.errors.empty()) site.problems.errors = std::move(found.errors);
-  site.problems.warnings.insert(site.problems.warnings.end(), found.warnings.begin(), found.warnings.end());
+  if (site.problems.errors.empty()) site.problems.errors = app::problems_of(site);
   return site;
 }
 
@@ -25,7 +23,7 @@ config::Loaded load_configuration(const Call& call, const config::Flags& flags) 
   auto loaded = config::load(call.environment, flags, this_host());
   if (loaded.problems.errors.empty()) {
     loaded.problems.errors =
-        app::problems_of({.bridge = loaded, .forward = {}, .planes = {.has_bridge = true}, .problems = {}}).errors;
+        app::problems_of({.bridge = loaded, .forward = {}, .planes = {.has_bridge = true}, .problems = {}});
   }
   return loaded;
 }

@@ -27,6 +27,7 @@ void read_what_is_on_disk(std::span<const std::uint8_t> bytes) {
   }
   if (const auto digest = BlobDigest::parse(text)) ASSERT(digest->to_string() == text);
   if (const auto digest = digest_in_key(text)) ASSERT(text.find(digest->hex()) != std::string_view::npos);
+  for (const auto& url : urls_of_old_key(text)) ASSERT(url.starts_with("http"));
   if (const auto head = parse_old_head(text)) ASSERT(head->header_bytes <= OldHead::kHeaderBytesMax);
   if (const auto headers = convert_old_headers(text)) ASSERT(headers->empty() || headers->ends_with("\r\n"));
   const std::string end = end_of_prefix(text);

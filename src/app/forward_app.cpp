@@ -154,14 +154,27 @@ Health ForwardApp::health() const {
 }
 
 void ForwardApp::add_metrics() {
-  const auto add = [this](std::string_view name, std::string_view help, std::uint64_t forward::CacheStats::* value) {
-    metrics_.gauge_function(name, help, [this, value] { return static_cast<double>(proxy_->cache_stats().*value); });
+  using Figures = forward::RequestFigures;
+  const auto count = [this](std::string_view name, std::string_view help, std::uint64_t Figures::* value) {
+    metrics_.counter_function(name, help,
+                              [this, value] { return static_cast<double>(proxy_->request_figures().*value); });
   };
+  count("propeller_forward_requests_total", "Requests of the proxy's clients.", &Figures::requests);
+  count("propeller_forward_refused_total", "Refused: a target that may not be reached.", &Figures::refused);
+  count("propeller_forward_logins_refused_total", "Without a right user name and password.", &Figures::logins_refused);
+  count("propeller_forward_failed_total", "The upstream was not reached, or failed.", &Figures::failed);
+  count("propeller_forward_recorded_total", "Exchanges recorded.", &Figures::recorded);
+  count("propeller_forward_recordings_lost_total", "Lost to a full queue or disk.", &Figures::recordings_lost);
+  metrics_.gauge_function("propeller_forward_connections", "Connections of clients, open now.",
+                          [this] { return static_cast<double>(proxy_->connections()); });
   using Stats = forward::CacheStats;
   // Gauges: DELETE /api/cache sets them back.
-  add("propeller_forward_cache_hits", "Requests answered from the cache since it was cleared.", &Stats::hits);
-  add("propeller_forward_cache_misses", "Cacheable requests that went upstream since it was cleared.", &Stats::misses);
-  add("propeller_forward_cache_errors", "Downloads into the cache that broke since it was cleared.", &Stats::errors);
+  const auto show = [this](std::string_view name, std::string_view help, std::uint64_t Stats::* value) {
+    metrics_.gauge_function(name, help, [this, value] { return static_cast<double>(proxy_->cache_stats().*value); });
+  };
+  show("propeller_forward_cache_hits", "Requests answered from the cache since it was cleared.", &Stats::hits);
+  show("propeller_forward_cache_misses", "Cacheable requests that went upstream since it was cleared.", &Stats::misses);
+  show("propeller_forward_cache_errors", "Downloads into the cache that broke since it was cleared.", &Stats::errors);
 }
 
 void ForwardApp::reload() {

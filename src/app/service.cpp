@@ -98,10 +98,11 @@ std::vector<admin::Route> routes(const Planes& planes, const observe::Metrics& m
 async::awaitable<void> keep_small(bool goes_on) {
   release_resident_pages();
   co_await async::sleep_for(kStartupTime);
-  do {
+  for (;;) {
     release_resident_pages();
+    if (!goes_on) co_return;
     co_await async::sleep_for(kReleaseInterval);
-  } while (goes_on);
+  }
 }
 
 async::awaitable<void> finish(admin::Server& server, async::TaskGroup& tasks) {

@@ -49,17 +49,12 @@ void start_log_of(const config::SiteLoaded& site) {
 
 }  // namespace
 
-config::Problems problems_of(const config::SiteLoaded& site) {
-  config::Problems problems;
-  if (site.planes.has_bridge) {
-    if (const auto checked = registry::check_settings(site.bridge.settings.registry); !checked)
-      problems.errors.push_back(checked.error().detail);
-  }
-  if (site.planes.has_forward) {
-    const auto found = forward::problems_of(site.forward.settings);
-    problems.errors.insert(problems.errors.end(), found.begin(), found.end());
-    problems.warnings = forward::without_effect(site.forward.settings);
-  }
+std::vector<std::string> problems_of(const config::SiteLoaded& site) {
+  std::vector<std::string> problems;
+  if (site.planes.has_forward) problems = forward::problems_of(site.forward.settings);
+  if (!site.planes.has_bridge) return problems;
+  if (const auto checked = registry::check_settings(site.bridge.settings.registry); !checked)
+    problems.push_back(checked.error().detail);
   return problems;
 }
 

@@ -5,6 +5,7 @@
 #include <boost/asio/use_future.hpp>
 #include <future>
 
+#include "base/clock.hpp"
 #include "base/random.hpp"
 #include "forward/proxy_core.hpp"
 #include "forward/proxy_status.hpp"
@@ -18,6 +19,7 @@ namespace asio = async::asio;
 struct Proxy::Parts {
   explicit Parts(const config::Forward& settings) : cores("proxy", settings.threads) { shared.settings = settings; }
 
+  base::SystemClock clock;
   ProxyShared shared;
   const std::string via_name = std::string(kProxyName) + "-" + base::random_hex(4);
   std::shared_ptr<const Users> users;
@@ -62,6 +64,10 @@ Result<void> Proxy::prepare() {
   auto users = load_users(settings_.proxy.users);
   if (!users) return std::unexpected(users.error());
   parts_->users = std::move(*users);
+  if (settings_.recording.is_enabled) {
+    shared.observer.recorder = std::make_unique<Recorder>(settings_.recording, parts_->clock);
+    if (auto started = shared.observer.recorder->start(); !started) return started;
+  }
   auto tls =
       net::ClientTls::create({.ca_files = settings_.tls.upstream_ca, .insecure_hosts = settings_.tls.insecure_hosts});
   if (!tls) return std::unexpected(tls.error());
@@ -131,6 +137,18 @@ void Proxy::apply(const config::RuntimeRules& rules) {
 }
 
 std::size_t Proxy::connections() const { return parts_ ? parts_->shared.connections.load() : 0; }
+
+RequestFigures Proxy::request_figures() const {
+  const auto& observer = parts_->shared.observer;
+  const auto& counters = observer.counters;
+  const auto recorded = observer.recorder ? observer.recorder->counts() : Recorder::Counts();
+  return {.requests = counters.requests,
+          .refused = counters.refused,
+          .logins_refused = counters.logins,
+          .failed = counters.failed,
+          .recorded = recorded.written,
+          .recordings_lost = recorded.dropped + recorded.failed};
+}
 
 CacheStats Proxy::cache_stats() const {
   return cache_counters_.stats(store_ != nullptr ? store_->status() : store::StoreStatus());

@@ -16,6 +16,12 @@ class ContentStore;
 
 namespace propeller::forward {
 
+/// What the proxy has done since the start.
+struct RequestFigures {
+  std::uint64_t requests = 0, refused = 0, logins_refused = 0, failed = 0;
+  std::uint64_t recorded = 0, recordings_lost = 0;
+};
+
 /// The forward proxy: HTTP, HTTPS through interception or untouched, on every core.
 ///
 /// Errors:   start(): bad_config for files and addresses that cannot be used, io.
@@ -33,12 +39,14 @@ class Proxy {
   /// Requests in progress have `grace` to end.
   void stop(std::chrono::milliseconds grace);
   /// From the next request on: the rules, `users` (the file is read again), `allow_targets`, `proxy_protocol`,
-  /// `passthrough` and `learn_passthrough`. Errors: bad_config, the file of users; then nothing has changed. Threads:
-  /// one at a time, as the other apply().
+  /// `passthrough`, `learn_passthrough`, `patterns` and `content_aware`. Errors: bad_config, the file of users; then
+  /// nothing has changed. Threads: one at a time, as the other apply().
   [[nodiscard]] Result<void> apply(const config::Forward& settings);
   /// Other rules from the next request on.
   void apply(const config::RuntimeRules& rules);
 
+  /// After start(). Threads: any.
+  [[nodiscard]] RequestFigures request_figures() const;
   [[nodiscard]] CacheStats cache_stats() const;
   /// Everything that is not pinned goes, and the counts begin again. Blocks.
   /// Errors: "cache disabled" when there is none; those of the store.

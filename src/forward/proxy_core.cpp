@@ -96,7 +96,8 @@ ProxyCore::ProxyCore(async::Core& core, ProxyShared& shared, PolicyPtr policy)
                 .server = server_,
                 .forwarder = forwarder_,
                 .tls = *shared.server_tls,
-                .refusing = shared.refusing},
+                .refusing = shared.refusing,
+                .observer = shared.observer},
                shared.settings.proxy.timeouts, policy_),
       logins_(core.executor(), shared.logins, shared.pool),
       handshake_timeout_(std::min<std::chrono::milliseconds>(kHandshakeTimeout, shared.settings.proxy.timeouts.read)),
@@ -168,7 +169,8 @@ async::awaitable<void> ProxyCore::serve(std::unique_ptr<net::Stream> stream) {
 async::awaitable<void> ProxyCore::serve_first(net::Stream& stream, Protocol protocol, address reached) {
   if (protocol == Protocol::http) {
     ClientHandler handler(*this);
-    co_return co_await server_.serve(stream, handler);
+    ObservedHandler observed(handler, shared_.observer, "http");
+    co_return co_await server_.serve(stream, observed);
   }
   if (protocol != Protocol::socks) co_return;
   SocksSession session(socks_parts_, stream, std::move(reached));

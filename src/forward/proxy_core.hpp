@@ -12,6 +12,7 @@
 #include "forward/cache_counters.hpp"
 #include "forward/connector.hpp"
 #include "forward/forwarder.hpp"
+#include "forward/observed_handler.hpp"
 #include "forward/limited_stream.hpp"
 #include "forward/login_check.hpp"
 #include "forward/recent_names.hpp"
@@ -38,6 +39,7 @@ struct ProxyShared {
   std::unique_ptr<net::ServerTls> server_tls;
   VerifiedLogins logins;
   RecentNames refusing{kRefusingMax, kRefusingFor};  ///< hosts whose clients refused our certificate
+  Observer observer;
   store::ContentStore* store = nullptr;              ///< null: nothing is kept
   CacheCounters* cache_counters = nullptr;
   std::optional<BandwidthLimits> bandwidth;  ///< set before the cores start

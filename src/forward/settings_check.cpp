@@ -16,13 +16,4 @@ std::vector<std::string> problems_of(const config::Forward& settings) {
   return problems;
 }
 
-std::vector<std::string> without_effect(const config::Forward& settings) {
-  std::vector<std::string> sentences;
-  const auto add = [&](bool is_set, std::string_view key) {
-    if (is_set) sentences.push_back(fmt::format("{} has no effect in this version", key));
-  };
-  add(settings.recording.is_enabled, "recording.enabled");
-  return sentences;
-}
-
 }  // namespace propeller::forward

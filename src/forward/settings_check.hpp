@@ -11,7 +11,4 @@ namespace propeller::forward {
 /// cannot be read, authorities that are no certificates. Blocking.
 [[nodiscard]] std::vector<std::string> problems_of(const config::Forward& settings);
 
-/// Keys that are set and have no effect in this version, one sentence each.
-[[nodiscard]] std::vector<std::string> without_effect(const config::Forward& settings);
-
 }  // namespace propeller::forward

@@ -171,7 +171,8 @@ awaitable<void> Tunnels::serve(net::Stream& client, Target target, const net::Cl
   if (hello.state != net::ClientHello::State::complete) {
     target.scheme = "http";
     Handler handler(*this, std::move(target));
-    co_return co_await parts_.server.serve(client, handler);
+    ObservedHandler observed(handler, parts_.observer, "http");
+    co_return co_await parts_.server.serve(client, observed);
   }
   target.scheme = "https";
   // Who resolved the name itself (socks5://, some CONNECTs) says in the ClientHello whom it wants.
@@ -190,7 +191,8 @@ awaitable<void> Tunnels::intercept(net::Stream& client, Target target) {
     co_return;
   }
   Handler handler(*this, std::move(target));
-  co_await parts_.server.serve(**tls, handler);
+  ObservedHandler observed(handler, parts_.observer, "https");
+  co_await parts_.server.serve(**tls, observed);
 }
 
 awaitable<void> Tunnels::splice(net::Stream& client, OpenTunnel tunnel) {

@@ -7,6 +7,7 @@
 #include "forward/connector.hpp"
 #include "forward/first_bytes.hpp"
 #include "forward/forwarder.hpp"
+#include "forward/observed_handler.hpp"
 #include "forward/recent_names.hpp"
 #include "http/server.hpp"
 #include "net/server_tls.hpp"
@@ -26,6 +27,7 @@ struct TunnelParts {
   Forwarder& forwarder;
   net::ServerTls& tls;
   RecentNames& refusing;  ///< hosts whose clients refused our certificate
+  Observer& observer;
 };
 
 /// The tunnels of one core, whoever asked for them: CONNECT or SOCKS.

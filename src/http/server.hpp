@@ -33,7 +33,7 @@ class Request : public InformationalSink {
   [[nodiscard]] bool has_body() { return body().length() != 0; }
   /// The same body to give away, as to OutgoingRequest; whoever has it lets go of it before the request is gone, which
   /// coroutines in tasks() do.
-  [[nodiscard]] std::unique_ptr<BodySource> take_body();
+  [[nodiscard]] virtual std::unique_ptr<BodySource> take_body();
   /// Whether the client said `Expect: 100-continue` and nothing was read yet.
   [[nodiscard]] virtual bool expects_continue() const = 0;
   [[nodiscard]] virtual const net::StreamInfo& connection() const = 0;

@@ -89,8 +89,23 @@ async::awaitable<Result<std::shared_ptr<const OpenBlob>>> copy_body(const OldEnt
   co_return co_await writer.finish();
 }
 
-async::awaitable<void> import_entry(const std::filesystem::path& path, const BlobDigest& digest, ContentStore& store,
-                                    ImportCounts& counts) {
+async::awaitable<void> put_entries(const OldEntry& old, const BlobDigest& digest, std::string_view key,
+                                   ContentStore& store) {
+  for (auto& url : urls_of_old_key(key)) {
+    // Without it the blob is still there by its digest: nothing to stop for.
+    static_cast<void>(co_await store.put_entry({.key = std::move(url),
+                                                .digest = digest,
+                                                .size = old.body_bytes,
+                                                .status = old.head.status,
+                                                .header_text = old.header_text,
+                                                .note = {},
+                                                .stored_at = old.head.stored_at,
+                                                .checked_at = old.head.stored_at}));
+  }
+}
+
+async::awaitable<void> import_entry(const std::filesystem::path& path, const BlobDigest& digest, std::string_view key,
+                                    ContentStore& store, ImportCounts& counts) {
   const auto old = open_old(path);
   if (!old) {
     ++counts.damaged;
@@ -102,7 +117,9 @@ async::awaitable<void> import_entry(const std::filesystem::path& path, const Blo
     co_return;
   }
   if (joined->blob) {
+    // Under several hosts and repositories it was there several times.
     ++counts.present;
+    if (joined->blob->size() == old->body_bytes) co_await put_entries(*old, digest, key, store);
     co_return;
   }
   joined->reader.reset();
@@ -117,15 +134,7 @@ async::awaitable<void> import_entry(const std::filesystem::path& path, const Blo
   }
   ++counts.imported;
   counts.bytes += old->body_bytes;
-  // Without it the blob is still there by its digest, only its headers are not: nothing to stop for.
-  static_cast<void>(co_await store.put_entry({.key = digest.to_string(),
-                                              .digest = digest,
-                                              .size = old->body_bytes,
-                                              .status = old->head.status,
-                                              .header_text = old->header_text,
-                                              .note = {},
-                                              .stored_at = old->head.stored_at,
-                                              .checked_at = old->head.stored_at}));
+  co_await put_entries(*old, digest, key, store);
 }
 
 }  // namespace
@@ -172,6 +181,23 @@ std::optional<BlobDigest> digest_in_key(std::string_view key) {
   return std::nullopt;
 }
 
+std::vector<std::string> urls_of_old_key(std::string_view key) {
+  const auto slash = key.find('/');
+  if (slash == std::string_view::npos || slash == 0) return {};
+  std::string authority(key.substr(0, slash));
+  std::ranges::transform(authority, authority.begin(),
+                         [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c; });
+  const auto path = key.substr(slash);
+  const bool is_secure = authority.ends_with(":443");
+  const bool is_plain = authority.ends_with(":80");
+  if (is_secure) return {fmt::format("https://{}{}", authority.substr(0, authority.size() - 4), path)};
+  if (is_plain) return {fmt::format("http://{}{}", authority.substr(0, authority.size() - 3), path)};
+  const auto colon = authority.rfind(':');
+  const bool has_port = colon != std::string::npos && authority.find(']', colon) == std::string::npos;
+  if (!has_port) return {fmt::format("http://{}{}", authority, path)};
+  return {fmt::format("https://{}{}", authority, path), fmt::format("http://{}{}", authority, path)};
+}
+
 async::awaitable<Result<ImportCounts>> import_cache(ImportOptions options, ContentStore& store) {
   ImportCounts counts;
   std::error_code error;
@@ -193,7 +219,7 @@ async::awaitable<Result<ImportCounts>> import_cache(ImportOptions options, Conte
     else if (!digest)
       ++counts.undigested;
     else
-      co_await import_entry(path, *digest, store, counts);
+      co_await import_entry(path, *digest, *key, store, counts);
   }
   if (error) {
     co_return fail(Code::io, Origin::client,

@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "async/core.hpp"
 #include "store/content_store.hpp"
@@ -32,6 +33,10 @@ struct OldHead {
 /// The digest that a key names: `sha256:<hex>`, or `/<64 hex digits>/` as in a registry's own storage.
 [[nodiscard]] std::optional<BlobDigest> digest_in_key(std::string_view key);
 
+/// What clients ask for by that key (`host[:port]/path`), without default ports. The old proxy did not say which scheme
+/// it was: 443 is https, 80 or none is http, any other port may have been either.
+[[nodiscard]] std::vector<std::string> urls_of_old_key(std::string_view key);
+
 struct ImportCounts {
   std::size_t imported = 0;
   std::size_t present = 0;     ///< there already
@@ -48,7 +53,8 @@ struct ImportOptions {
 };
 
 /// Reads a cache directory of the old format into the store, once: bodies whose key names their digest are verified and
-/// stored under it, with an entry under "sha256:<hex>" for status and headers. The old files stay as they are.
+/// stored under it, with an entry for each of their URLs, so that they answer as they did. The old files stay as they
+/// are. Whoever asks gets them, as from the old proxy, which did not note who might.
 ///
 /// Bound: one file at a time, kImportPieceBytes of it in memory. Errors: io when the directory cannot be read; a file
 /// that is wrong is counted, not an error.

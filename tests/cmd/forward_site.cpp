@@ -51,7 +51,7 @@ Fetched ForwardSite::run_curl(std::vector<std::string> arguments) {
 }
 
 Fetched ForwardSite::curl(const std::vector<std::string>& arguments) const {
-  std::vector<std::string> all{"-x", "http://127.0.0.1:" + std::to_string(port_), "--cacert",
+  std::vector<std::string> all{"--http1.1", "-x", "http://127.0.0.1:" + std::to_string(port_), "--cacert",
                                (files_ / "certs/ca.crt").string()};
   all.insert(all.end(), arguments.begin(), arguments.end());
   return run_curl(std::move(all));

@@ -47,7 +47,8 @@ TEST_F(ImportTest, ABodyWhoseKeyNamesItsDigestIsTakenOverWithItsHeaders) {
   const auto blob = find(digest_of(body));
   ASSERT_NE(blob, nullptr);
   EXPECT_EQ(text_of(*blob), body);
-  const auto entry = run(store_->find_entry(digest_of(body).to_string()));
+  const auto entry =
+      run(store_->find_entry("https://registry-1.docker.io/v2/library/alpine/blobs/" + digest_of(body).to_string()));
   ASSERT_TRUE(entry && *entry);
   EXPECT_EQ((*entry)->header_text, "Content-Type: application/octet-stream\r\nX-A: b: c\r\n");
   EXPECT_EQ((*entry)->stored_at, 1'700'000'000);
@@ -59,6 +60,22 @@ TEST_F(ImportTest, TheSecondTimeItIsThereAlready) {
   leave(blob_key("body"), "body");
   EXPECT_EQ(import().imported, 1U);
   EXPECT_EQ(import().present, 1U);
+}
+
+// Each host and repository had a copy of its own; here it is one blob, and all of them find it.
+TEST_F(ImportTest, TheSameBodyUnderAnotherNameIsFoundByBoth) {
+  open();
+  const auto other = "ghcr.io:443/v2/acme/blobs/" + digest_of("body").to_string();
+  leave(blob_key("body"), "body");
+  leave(other, "body");
+  const auto counts = import();
+  EXPECT_EQ(counts.imported, 1U);
+  EXPECT_EQ(counts.present, 1U);
+  EXPECT_EQ(store_->status().blobs, 1U);
+  for (const auto& key : {blob_key("body"), other}) {
+    const auto entry = run(store_->find_entry(urls_of_old_key(key).at(0)));
+    EXPECT_TRUE(entry && *entry) << key;
+  }
 }
 
 TEST_F(ImportTest, ABodyThatIsNotItsDigestIsCountedAndNotTaken) {
@@ -128,6 +145,17 @@ TEST(OldHead, HeaderLinesThatWouldForgeOthersAreRefused) {
   EXPECT_FALSE(convert_old_headers("A b:c\n"));
   EXPECT_FALSE(convert_old_headers(":c\n"));
   EXPECT_FALSE(convert_old_headers("A:b\rB:c\n"));
+}
+
+TEST(OldHead, AKeyIsWhatClientsAskFor) {
+  using Urls = std::vector<std::string>;
+  EXPECT_EQ(urls_of_old_key("Example.org:443/A?b"), Urls{"https://example.org/A?b"});
+  EXPECT_EQ(urls_of_old_key("example.org/a"), Urls{"http://example.org/a"});
+  EXPECT_EQ(urls_of_old_key("example.org:80/a"), Urls{"http://example.org/a"});
+  EXPECT_EQ(urls_of_old_key("[::1]/a"), Urls{"http://[::1]/a"});
+  EXPECT_EQ(urls_of_old_key("r:5000/a"), (Urls{"https://r:5000/a", "http://r:5000/a"}));
+  EXPECT_EQ(urls_of_old_key("/a"), Urls{});
+  EXPECT_EQ(urls_of_old_key("no path"), Urls{});
 }
 
 TEST(OldHead, ADigestIsFoundInBothFormsOfAPath) {

@@ -1,0 +1,154 @@
+// What the real program keeps of what passes: the cache, an old cache, recordings, figures.
+#include <gmock/gmock.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "base/digest.hpp"
+#include "forward_site.hpp"
+
+namespace propeller::cmd {
+namespace {
+
+using support::wait_until;
+using testing::HasSubstr;
+using testing::Not;
+
+class ForwardTraffic : public ForwardSite {
+ protected:
+  [[nodiscard]] std::string with_cache() const {
+    return usual("cache: {enabled: true, dir: " + (files_ / "cache").string() + ", min_free: 0}\n");
+  }
+  [[nodiscard]] std::vector<nlohmann::json> recordings() const {
+    std::vector<nlohmann::json> lines;
+    for (const auto& file : std::filesystem::directory_iterator(files_ / "recordings")) {
+      if (file.path().extension() != ".jsonl") continue;
+      std::ifstream in(file.path());
+      for (std::string line; std::getline(in, line);) lines.push_back(nlohmann::json::parse(line));
+    }
+    return lines;
+  }
+};
+
+TEST_F(ForwardTraffic, ARestartKeepsTheCache) {
+  write_config(with_cache());
+  start();
+  EXPECT_TRUE(curl({blob(secure_)}).has("200 OK"));
+  ASSERT_TRUE(wait_until([&] { return curl({blob(secure_)}).has("X-Cache: HIT"); })) << log();
+  const auto asked = secure_.requests_with("blobs");
+  stop();
+  start();
+  const auto hit = curl({blob(secure_)});
+  EXPECT_TRUE(hit.has("X-Cache: HIT")) << hit.output;
+  EXPECT_TRUE(hit.has("some bytes of a blob"));
+  EXPECT_EQ(secure_.requests_with("blobs"), asked) << "not asked again";
+  EXPECT_TRUE(api("/api/cache/stats").has("\"hit_rate\":1.0,\"hits\":1,\"misses\":0"));
+  EXPECT_THAT(metrics(), HasSubstr("\npropeller_forward_cache_hits 1\n"));
+  EXPECT_TRUE(api("/api/cache", {"-X", "DELETE"}).has("{\"status\":\"ok\"}\n"));
+  EXPECT_FALSE(curl({blob(secure_)}).has("X-Cache: HIT")) << "it was cleared";
+  EXPECT_TRUE(api("/api/cache/stats").has("\"hits\":0,\"misses\":1"));
+}
+
+TEST_F(ForwardTraffic, AnImportedCacheAnswersAtOnce) {
+  write_config(with_cache());
+  const std::string body = "from the old cache";
+  const std::string path = "/v2/acme/old/blobs/" + base::sha256(body).to_string();
+  const std::string key = "127.0.0.1:" + std::to_string(secure_.port()) + path;
+  const std::string head(
+      "\0\0\0\xC8\0\0\0\0\x65\x53\xF1\0\0\0\0\x26"
+      "Content-Type:application/octet-stream\n",
+      16 + 38);
+  std::filesystem::create_directories(files_ / "old");
+  const auto name = "old/" + base::sha256(key).hex();
+  support::write_file(files_ / name, head + body);
+  support::write_file(files_ / (name + ".meta"), key);
+
+  const auto outcome = run_program({"import-cache", (files_ / "old").string()}, environment());
+  EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
+  EXPECT_THAT(outcome.out, HasSubstr("imported 1 (18 bytes)"));
+  start();
+  const auto got = curl({"https://" + key});
+  EXPECT_TRUE(got.has("X-Cache: HIT")) << got.output;
+  EXPECT_TRUE(got.has(body));
+  EXPECT_EQ(secure_.requests_with("blobs"), 0);
+  EXPECT_EQ(run_program({"import-cache", (files_ / "old").string()}, environment()).exit_code, 1)
+      << "the proxy has the cache";
+}
+
+TEST_F(ForwardTraffic, ImportCacheSaysWhatItNeeds) {
+  EXPECT_EQ(run_program({"import-cache"}, environment()).exit_code, 2);
+  const auto outcome = run_program({"import-cache", "/"}, environment());
+  EXPECT_EQ(outcome.exit_code, 2);
+  EXPECT_THAT(outcome.err, HasSubstr("cache.enabled"));
+  write_config(with_cache());
+  EXPECT_EQ(run_program({"import-cache", "/nonexistent"}, environment()).exit_code, 1);
+}
+
+TEST_F(ForwardTraffic, ExchangesAreRecordedWithoutTheirSecrets) {
+  write_config(usual("recording: {enabled: true, dir: " + (files_ / "recordings").string() +
+                     ", max_body_size: 10}\nallowlist: {enabled: true, ips: [127.0.0.1]}\n"));
+  start();
+  EXPECT_TRUE(curl({"-H", "Authorization: Bearer hunter2", blob(secure_) + "?token=hunter2"}).has("200 OK"));
+  EXPECT_TRUE(curl({"-d", "a body of the client", blob(plain_)}).has("HTTP/1.1"));
+  EXPECT_TRUE(curl({blob(plain_, "localhost")}).has(" 403"));
+  ASSERT_TRUE(wait_until([&] { return recordings().size() == 4; })) << recordings().size();
+  const auto lines = recordings();
+  const auto with = [&](std::string_view url) {
+    return *std::ranges::find_if(
+        lines, [&](const auto& line) { return line["request"]["url"].template get<std::string>().starts_with(url); });
+  };
+  const auto tunnel = with("127.0.0.1:");
+  EXPECT_EQ(tunnel["request"]["method"], "CONNECT");
+  const auto secure = with("https://127.0.0.1:" + std::to_string(secure_.port()) + "/v2/acme/m/blobs/sha256:");
+  EXPECT_EQ(secure["request"]["headers"]["Authorization"], nlohmann::json::parse(R"(["[REDACTED]"])"));
+  EXPECT_EQ(secure["response"]["status"], 200);
+  EXPECT_EQ(secure["response"]["body_size"], 20);
+  const auto posted = with("http://127.0.0.1:");
+  EXPECT_EQ(posted["request"]["body_size"], 20);
+  EXPECT_EQ(posted["request"]["body"], "YSBib2R5IG9mIA==") << "its first ten bytes";
+  EXPECT_EQ(posted["request"]["body_truncated"], true);
+  EXPECT_EQ(with("http://localhost:")["blocked"], true);
+  for (const auto& file : std::filesystem::directory_iterator(files_ / "recordings")) {
+    if (!file.is_regular_file()) continue;
+    EXPECT_THAT(support::read_file(file.path()), Not(HasSubstr("hunter2")));
+    EXPECT_EQ(std::filesystem::status(file).permissions(), std::filesystem::perms(0600));
+  }
+  EXPECT_THAT(metrics(), HasSubstr("\npropeller_forward_recorded_total 4\n"));
+}
+
+TEST_F(ForwardTraffic, FiguresCountWhatPasses) {
+  start();
+  EXPECT_TRUE(curl({blob(plain_)}).has("200 OK"));
+  EXPECT_TRUE(curl({blob(secure_)}).has("200 OK"));
+  EXPECT_TRUE(curl({"http://127.0.0.1:" + std::to_string(api_port_) + "/"}).has(" 403"));
+  EXPECT_TRUE(curl({"http://127.0.0.1:" + std::to_string(support::free_port()) + "/"}).has(" 502"));
+  const auto now = metrics();
+  EXPECT_THAT(now, HasSubstr("\npropeller_forward_requests_total 5\n")) << "with the CONNECT";
+  EXPECT_THAT(now, HasSubstr("\npropeller_forward_refused_total 1\n"));
+  EXPECT_THAT(now, HasSubstr("\npropeller_forward_failed_total 1\n"));
+}
+
+TEST_F(ForwardTraffic, TrustIsInstalledForAUserAndSaidSo) {
+  const auto home = files_ / "home";
+  std::filesystem::create_directories(home);
+  const Environment user{{"HOME", home.string()}, {"CERT_DIR", (files_ / "certs").string()}, {"PATH", "/usr/bin:/bin"}};
+  EXPECT_EQ(run_program({"trust"}, user).exit_code, 2);
+  EXPECT_EQ(run_program({"trust", "frobnicate"}, user).exit_code, 2);
+  EXPECT_EQ(run_program({"trust", "status"}, user).exit_code, 1) << "there is no authority yet";
+  const auto installed = run_program({"init-certs", "-skip-system-trust"}, user);
+  EXPECT_TRUE(std::filesystem::exists(files_ / "certs/ca.crt")) << installed.err;
+  if (!std::filesystem::exists("/usr/bin/certutil")) {
+    EXPECT_EQ(installed.exit_code, 1);
+    EXPECT_THAT(installed.err, HasSubstr("no trust store was found"));
+    return;
+  }
+  EXPECT_EQ(installed.exit_code, 0) << installed.out << installed.err;
+  EXPECT_THAT(installed.out, HasSubstr("NSS: trusted"));
+  EXPECT_EQ(run_program({"trust", "remove", "--skip-system-trust"}, user).exit_code, 0);
+  EXPECT_EQ(run_program({"trust", "status", "--skip-system-trust"}, user).exit_code, 1);
+}
+
+}  // namespace
+}  // namespace propeller::cmd
