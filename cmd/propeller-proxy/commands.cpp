@@ -27,6 +27,10 @@ constexpr Option kTrustOptions[] = {
     {"--skip-user-trust", "", "Leave the browsers' database alone"},
 };
 
+constexpr Option kImportOptions[] = {
+    {"--public", "", "Anybody may have what is in there"},
+};
+
 constexpr std::string_view kTrustExits =
     "0  every store that is there is as it was asked for\n"
     "1  one is not, or there is none\n"
@@ -124,9 +128,11 @@ constexpr Command kCommands[] = {
      .description =
          "Reads DIRECTORY (cache.dir of the existing proxy) into our cache.dir, once: bodies whose key names\n"
          "their digest are verified and kept, everything else is counted. The old files stay as they are.\n"
-         "The proxy must not be running on our cache.dir meanwhile.",
-     .options = {},
-     .examples = "propeller-proxy import-cache --config propeller-proxy.yaml /.data/proxy/cache",
+         "The proxy must not be running on our cache.dir meanwhile.\n"
+         "The old cache does not say who might have what is in it. With --public anybody may, by URL, as before;\n"
+         "without, it is kept by digest and given to nobody until it has been asked for from its source.",
+     .options = kImportOptions,
+     .examples = "propeller-proxy import-cache --config propeller-proxy.yaml --public /.data/proxy/cache",
      .exit_codes = "0  what can be used is there\n"
                    "1  the directory or our cache cannot be opened, or something did not fit\n"
                    "2  bad usage or configuration",

@@ -14,7 +14,7 @@ namespace {
 
 constexpr std::size_t kPoolThreads = 2;
 
-Result<store::ImportCounts> import_from(const std::string& directory, const config::Cache& cache) {
+Result<store::ImportCounts> import_from(store::ImportOptions options, const config::Cache& cache) {
   observe::Metrics metrics;
   store::Probe probe(metrics);
   boost::asio::thread_pool pool(kPoolThreads);
@@ -22,7 +22,7 @@ Result<store::ImportCounts> import_from(const std::string& directory, const conf
   if (auto opened = content.open(); !opened) return std::unexpected(opened.error());
   boost::asio::io_context context(1);
   auto imported =
-      boost::asio::co_spawn(context, store::import_cache({.directory = directory}, content), boost::asio::use_future);
+      boost::asio::co_spawn(context, store::import_cache(std::move(options), content), boost::asio::use_future);
   context.run();
   content.close();
   return imported.get();
@@ -43,13 +43,17 @@ int run_import_cache(const Call& call) {
   if (!configuration.problems.errors.empty()) return kExitUsage;
   if (!configuration.settings.cache.is_enabled)
     return usage_error("import-cache", "cache.enabled is false: there is nothing to import into");
-  const auto counts = import_from(words[0], configuration.settings.cache);
+  const bool is_public = flags->own.contains("--public");
+  const auto counts = import_from({.directory = words[0], .is_public = is_public}, configuration.settings.cache);
   if (!counts) {
     fmt::print(stderr, "propeller-proxy import-cache: {}\n", counts.error().detail);
     return kExitFailure;
   }
   fmt::print("imported {} ({} bytes), there already {}, damaged {}, without a digest {}, refused {}\n",
              counts->imported, counts->bytes, counts->present, counts->damaged, counts->undigested, counts->refused);
+  if (!is_public)
+    fmt::print(
+        "It answers nobody yet, because the old cache does not say who might have it; with --public anybody may.\n");
   return counts->refused == 0 ? kExitOk : kExitFailure;
 }
 

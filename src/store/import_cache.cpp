@@ -105,7 +105,7 @@ async::awaitable<void> put_entries(const OldEntry& old, const BlobDigest& digest
 }
 
 async::awaitable<void> import_entry(const std::filesystem::path& path, const BlobDigest& digest, std::string_view key,
-                                    ContentStore& store, ImportCounts& counts) {
+                                    ContentStore& store, const ImportOptions& options, ImportCounts& counts) {
   const auto old = open_old(path);
   if (!old) {
     ++counts.damaged;
@@ -119,7 +119,7 @@ async::awaitable<void> import_entry(const std::filesystem::path& path, const Blo
   if (joined->blob) {
     // Under several hosts and repositories it was there several times.
     ++counts.present;
-    if (joined->blob->size() == old->body_bytes) co_await put_entries(*old, digest, key, store);
+    if (options.is_public && joined->blob->size() == old->body_bytes) co_await put_entries(*old, digest, key, store);
     co_return;
   }
   joined->reader.reset();
@@ -134,7 +134,7 @@ async::awaitable<void> import_entry(const std::filesystem::path& path, const Blo
   }
   ++counts.imported;
   counts.bytes += old->body_bytes;
-  co_await put_entries(*old, digest, key, store);
+  if (options.is_public) co_await put_entries(*old, digest, key, store);
 }
 
 }  // namespace
@@ -219,7 +219,7 @@ async::awaitable<Result<ImportCounts>> import_cache(ImportOptions options, Conte
     else if (!digest)
       ++counts.undigested;
     else
-      co_await import_entry(path, *digest, *key, store, counts);
+      co_await import_entry(path, *digest, *key, store, options, counts);
   }
   if (error) {
     co_return fail(Code::io, Origin::client,

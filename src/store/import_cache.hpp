@@ -49,12 +49,16 @@ struct ImportCounts {
 
 struct ImportOptions {
   std::filesystem::path directory;
-  std::function<bool(std::string_view path)> is_wanted;  ///< by the path in the key; empty: everything
+  std::function<bool(std::string_view path)> is_wanted = {};  ///< by the path in the key; empty: everything
+  /// Whether anybody may have what is in there. The old cache does not say who might: private content lies beside
+  /// public.
+  bool is_public = false;
 };
 
 /// Reads a cache directory of the old format into the store, once: bodies whose key names their digest are verified and
-/// stored under it, with an entry for each of their URLs, so that they answer as they did. The old files stay as they
-/// are. Whoever asks gets them, as from the old proxy, which did not note who might.
+/// stored under it. Where all of it is public they get an entry for each of their URLs, too, and answer as they did;
+/// else they wait for somebody who may have them (docs/adr/0005-who-gets-what-is-cached.md). The old files stay as they
+/// are.
 ///
 /// Bound: one file at a time, kImportPieceBytes of it in memory. Errors: io when the directory cannot be read; a file
 /// that is wrong is counted, not an error.

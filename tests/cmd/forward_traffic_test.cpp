@@ -65,9 +65,13 @@ TEST_F(ForwardTraffic, AnImportedCacheAnswersAtOnce) {
   support::write_file(files_ / name, head + body);
   support::write_file(files_ / (name + ".meta"), key);
 
-  const auto outcome = run_program({"import-cache", (files_ / "old").string()}, environment());
+  const auto first = run_program({"import-cache", (files_ / "old").string()}, environment());
+  EXPECT_EQ(first.exit_code, 0) << first.err;
+  EXPECT_THAT(first.out, HasSubstr("imported 1 (18 bytes)"));
+  EXPECT_THAT(first.out, HasSubstr("answers nobody yet"));
+  const auto outcome = run_program({"import-cache", "--public", (files_ / "old").string()}, environment());
   EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
-  EXPECT_THAT(outcome.out, HasSubstr("imported 1 (18 bytes)"));
+  EXPECT_THAT(outcome.out, HasSubstr("there already 1"));
   start();
   const auto got = curl({"https://" + key});
   EXPECT_TRUE(got.has("X-Cache: HIT")) << got.output;

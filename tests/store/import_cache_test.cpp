@@ -25,8 +25,9 @@ class ImportTest : public StoreTest {
         << big_endian(200, 4) << big_endian(1'700'000'000, 8) << big_endian(headers.size(), 4) << headers << body;
     std::ofstream(old_ / (name + ".meta")) << key;
   }
-  ImportCounts import(std::function<bool(std::string_view)> is_wanted = {}) {
-    auto counts = run(import_cache({.directory = old_, .is_wanted = std::move(is_wanted)}, *store_));
+  ImportCounts import(std::function<bool(std::string_view)> is_wanted = {}, bool is_public = true) {
+    auto counts =
+        run(import_cache({.directory = old_, .is_wanted = std::move(is_wanted), .is_public = is_public}, *store_));
     EXPECT_TRUE(counts);
     return counts.value_or(ImportCounts{});
   }
@@ -53,6 +54,18 @@ TEST_F(ImportTest, ABodyWhoseKeyNamesItsDigestIsTakenOverWithItsHeaders) {
   EXPECT_EQ((*entry)->header_text, "Content-Type: application/octet-stream\r\nX-A: b: c\r\n");
   EXPECT_EQ((*entry)->stored_at, 1'700'000'000);
   EXPECT_EQ((*entry)->status, 200);
+}
+
+// The old cache holds what one client had a token for beside what everybody may have.
+TEST_F(ImportTest, WhatMayBePrivateAnswersNobodyUntilItIsSaidToBePublic) {
+  open();
+  const auto key = blob_key("body");
+  leave(key, "body");
+  EXPECT_EQ(import({}, false).imported, 1U);
+  EXPECT_NE(find(digest_of("body")), nullptr);
+  EXPECT_EQ(*run(store_->find_entry(urls_of_old_key(key).at(0))), nullptr);
+  EXPECT_EQ(import({}, true).present, 1U);
+  EXPECT_NE(*run(store_->find_entry(urls_of_old_key(key).at(0))), nullptr);
 }
 
 TEST_F(ImportTest, TheSecondTimeItIsThereAlready) {
