@@ -19,7 +19,7 @@ libarchive-dev libzstd-dev libssl-dev libtomlplusplus-dev libsqlite3-dev libgtes
 libnghttp2-dev libyaml-cpp-dev libre2-dev libcrypt-dev
 "
 test_needs="
-mosquitto mosquitto-clients docker-registry iproute2 openssl curl ca-certificates nghttp2-client
+mosquitto mosquitto-clients docker-registry iproute2 openssl curl ca-certificates nghttp2-client skopeo npm
 "
 containers_needs="
 podman buildah runc podman-compose aardvark-dns netavark debootstrap iptables
@@ -47,6 +47,8 @@ for set in "${@:-build test}"; do
 done
 
 installed=" $(dpkg-query -W -f '${db:Status-Status} ${Package}\n' | awk '$1 == "installed" { printf "%s ", $2 }')"
+# Other builds of Node.js bring it in their own package.
+! command -v npm >/dev/null || installed+="npm "
 
 missing=()
 for need in $needs; do

@@ -102,7 +102,9 @@ std::optional<BlobDigest> digest_in_path(std::string_view path) {
 
 bool carries_credentials(http::FieldView fields) {
   return std::ranges::any_of(fields, [](const http::Field& field) {
-    if (equals_ignoring_case(field.name, "Proxy-Authorization")) return false;
+    // For us; and how npm would log in, which every request of it says.
+    if (equals_ignoring_case(field.name, "Proxy-Authorization") || equals_ignoring_case(field.name, "npm-auth-type"))
+      return false;
     return is_secret_header(field.name) || contains_ignoring_case(field.name, "auth") ||
            equals_ignoring_case(field.name, "X-JFrog-Art-Api");
   });

@@ -32,8 +32,10 @@ Environment ForwardSite::environment(const Environment& more) const {
 }
 
 void ForwardSite::start(const Environment& more) {
+  auto arguments = launcher_;
+  arguments.emplace_back(PROPELLER_PROXY_PROGRAM);
   process_ = std::make_unique<support::Subprocess>(
-      support::SubprocessOptions{.arguments = {PROPELLER_PROXY_PROGRAM}, .environment = environment(more)});
+      support::SubprocessOptions{.arguments = std::move(arguments), .environment = environment(more)});
   ASSERT_TRUE(process_->wait_line("api server started")) << log();
 }
 

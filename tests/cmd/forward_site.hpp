@@ -54,6 +54,7 @@ class ForwardSite : public testing::Test {
   const std::uint16_t api_port_ = support::free_port();
   const std::uint16_t health_port_ = support::free_port();
   std::unique_ptr<support::Subprocess> process_;
+  std::vector<std::string> launcher_;  ///< words before the program
 
  private:
   [[nodiscard]] static Fetched run_curl(std::vector<std::string> arguments);
