@@ -39,8 +39,8 @@ test: build/release/build.ninja ## all tests
 install: build ## into PREFIX (/usr/local), below DESTDIR
 	@DESTDIR="$(DESTDIR)" cmake --install build/release --prefix "$(PREFIX)"
 
-bench: build/bench/build.ninja build ## speed and memory, next to what the same broker carries raw
-	@tools/setup.sh test
+bench: build/bench/build.ninja build ## speed and memory, next to the raw broker and to other caches
+	@tools/setup.sh test bench
 	@$(call build_with,bench)
 	@bench/run $(BENCH_FLAGS)
 

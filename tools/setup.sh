@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what the project needs and this machine lacks, from Debian's packages and from nowhere else.
 #
-#   tools/setup.sh [build] [test] [containers] [bare] [all]      default: build test
+#   tools/setup.sh [build] [test] [bench] [containers] [bare] [all]      default: build test
 #
 # Does nothing, and asks the network nothing, when everything is there. Needs root, or sudo.
 # A service that comes with a package (mosquitto, docker-registry) is neither started nor enabled.
@@ -21,13 +21,16 @@ libnghttp2-dev libyaml-cpp-dev libre2-dev libcrypt-dev
 test_needs="
 mosquitto mosquitto-clients docker-registry iproute2 openssl curl ca-certificates nghttp2-client skopeo npm
 "
+bench_needs="
+wrk nginx-light|nginx-core|nginx-full varnish squid-openssl
+"
 containers_needs="
 podman buildah runc podman-compose aardvark-dns netavark debootstrap iptables
 "
 bare_needs="debootstrap"
 
 # Units of the packages above that Debian would enable.
-services="mosquitto.service docker-registry.service podman.service podman.socket podman-restart.service
+services="mosquitto.service docker-registry.service nginx.service varnish.service varnishncsa.service squid.service podman.service podman.socket podman-restart.service
 podman-auto-update.service podman-auto-update.timer"
 
 say() { printf 'setup: %s\n' "$*"; }
@@ -38,10 +41,11 @@ for set in "${@:-build test}"; do
     case "$name" in
       build) needs+=$build_needs ;;
       test) needs+=$test_needs ;;
+      bench) needs+=$bench_needs ;;
       containers) needs+=$containers_needs ;;
       bare) needs+=$bare_needs ;;
-      all) needs+=$build_needs$test_needs$containers_needs ;;
-      *) say "unknown set '$name' (build, test, containers, bare, all)" >&2; exit 2 ;;
+      all) needs+=$build_needs$test_needs$bench_needs$containers_needs ;;
+      *) say "unknown set '$name' (build, test, bench, containers, bare, all)" >&2; exit 2 ;;
     esac
   done
 done
