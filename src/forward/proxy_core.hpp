@@ -12,9 +12,9 @@
 #include "forward/cache_counters.hpp"
 #include "forward/connector.hpp"
 #include "forward/forwarder.hpp"
-#include "forward/observed_handler.hpp"
 #include "forward/limited_stream.hpp"
 #include "forward/login_check.hpp"
+#include "forward/observed_handler.hpp"
 #include "forward/recent_names.hpp"
 #include "forward/socks_session.hpp"
 #include "forward/tunnel.hpp"
@@ -40,7 +40,7 @@ struct ProxyShared {
   VerifiedLogins logins;
   RecentNames refusing{kRefusingMax, kRefusingFor};  ///< hosts whose clients refused our certificate
   Observer observer;
-  store::ContentStore* store = nullptr;              ///< null: nothing is kept
+  store::ContentStore* store = nullptr;  ///< null: nothing is kept
   CacheCounters* cache_counters = nullptr;
   std::optional<BandwidthLimits> bandwidth;  ///< set before the cores start
   std::atomic<std::size_t> connections = 0;  ///< of clients, open now

@@ -8,6 +8,7 @@
 
 #include "base/digest.hpp"
 #include "forward_site.hpp"
+#include "support/metrics_table.hpp"
 
 namespace propeller::cmd {
 namespace {
@@ -132,6 +133,14 @@ TEST_F(ForwardTraffic, FiguresCountWhatPasses) {
   EXPECT_THAT(now, HasSubstr("\npropeller_forward_requests_total 5\n")) << "with the CONNECT";
   EXPECT_THAT(now, HasSubstr("\npropeller_forward_refused_total 1\n"));
   EXPECT_THAT(now, HasSubstr("\npropeller_forward_failed_total 1\n"));
+}
+
+// The table in docs/operations.md is what people build dashboards from.
+TEST_F(ForwardTraffic, EveryFigureIsInTheManualAndNoOther) {
+  write_config(with_cache());
+  start();
+  const auto manual = std::filesystem::path(PROPELLER_SOURCE_DIR) / "docs/operations.md";
+  EXPECT_EQ(support::served_metrics(metrics()), support::documented_metrics(manual, {"propeller_bridge_"}));
 }
 
 TEST_F(ForwardTraffic, TrustIsInstalledForAUserAndSaidSo) {

@@ -97,7 +97,8 @@ TEST(CacheMatcher, WhatWasAskedForWithCredentialsIsNotStored) {
 }
 
 TEST(CacheMatcher, WhatIsForTheProxyItselfDoesNotCount) {
-  EXPECT_FALSE(carries_credentials(std::vector<http::Field>{{"Proxy-Authorization", "Basic x"}, {"npm-auth-type", "web"}}));
+  EXPECT_FALSE(
+      carries_credentials(std::vector<http::Field>{{"Proxy-Authorization", "Basic x"}, {"npm-auth-type", "web"}}));
 }
 
 TEST(CacheMatcher, OnlyAPlainGetOfTheWholeMayBecomeAnEntry) {

@@ -1,11 +1,11 @@
 // What its operator sees: health, readiness, metrics, logs, sub-commands.
 #include <csignal>
 #include <filesystem>
-#include <set>
 #include <sstream>
 
 #include "integration/site.hpp"
 #include "support/fake_registry.hpp"
+#include "support/metrics_table.hpp"
 
 namespace propeller::integration {
 namespace {
@@ -136,19 +136,9 @@ TEST_F(Operations, EveryMetricIsInTheManualAndNoOther) {
   ChannelWatch watch(device_options(), topics);
   watch.request(named("acme/nothing"));
   ASSERT_EQ(failure_code(watch, named("acme/nothing")), "not_found");
-  std::set<std::string> served, documented;
-  std::istringstream metrics(bridge->get("/metrics").body);
-  for (std::string line; std::getline(metrics, line);) {
-    if (!line.starts_with("# TYPE ")) continue;
-    const auto kind = line.rfind(' ');
-    served.insert("| `" + line.substr(7, kind - 7) + "` | " + line.substr(kind + 1) + " |");
-  }
-  std::istringstream manual(support::read_file(std::filesystem::path(PROPELLER_SOURCE) / "docs/operations.md"));
-  for (std::string line; std::getline(manual, line);) {
-    if (!line.starts_with("| `propeller_") && !line.starts_with("| `process_")) continue;
-    documented.insert(line.substr(0, line.find('|', line.find('|', 2) + 1) + 1));
-  }
-  EXPECT_EQ(served, documented);
+  const auto manual = std::filesystem::path(PROPELLER_SOURCE) / "docs/operations.md";
+  EXPECT_EQ(support::served_metrics(bridge->get("/metrics").body),
+            support::documented_metrics(manual, {"propeller_forward_", "propeller_store_"}));
 }
 
 TEST_F(Operations, CheckPrintsEveryProblemAndNoSecret) {
