@@ -146,6 +146,7 @@ TEST_F(BrokerFaults, TwoHundredImagesOfOneChunkStayWithinTheMemoryPromise) {
   EXPECT_LT(bridge->process().memory_peak_bytes(), 64U * 1024 * 1024);
   // The end of the test must not wait for the link.
   bridge->process().signal(SIGKILL);
+  ASSERT_TRUE(bridge->process().wait_exit());
 }
 
 // Mosquitto queues 1000 messages for one subscriber and drops the rest, acknowledged or not.

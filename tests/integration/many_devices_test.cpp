@@ -139,6 +139,7 @@ TEST_F(ManyDevices, ASmallModuleDoesNotWaitForDownloadsOfLargeOnes) {
   EXPECT_TRUE(device.wait_module("acme/small", milliseconds(support::kIsSanitized ? 10'000 : 2'000)) == small);
   EXPECT_EQ(fake.requests_with("/acme/large11/blobs/"), 0) << "the test is one only while places are taken";
   bridge->process().signal(SIGKILL);
+  ASSERT_TRUE(bridge->process().wait_exit());
 }
 
 TEST_F(ManyDevices, ANewVersionUnderTheSameNameDoesNotMixWithTheOneInProgress) {
