@@ -17,10 +17,10 @@ constexpr std::size_t kPoolThreads = 2;
 Result<store::ImportCounts> import_from(store::ImportOptions options, const config::Cache& cache) {
   observe::Metrics metrics;
   store::Probe probe(metrics);
+  boost::asio::io_context context(1);  // before the pool, whose threads are in it until they are joined
   boost::asio::thread_pool pool(kPoolThreads);
   store::ContentStore content(app::store_options(cache), pool, probe);
   if (auto opened = content.open(); !opened) return std::unexpected(opened.error());
-  boost::asio::io_context context(1);
   auto imported =
       boost::asio::co_spawn(context, store::import_cache(std::move(options), content), boost::asio::use_future);
   context.run();

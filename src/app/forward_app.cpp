@@ -137,8 +137,9 @@ void ForwardApp::watch_file() {
 void ForwardApp::stop() {
   if (is_running_.exchange(false)) {
     watcher_.reset();
-    proxy_->stop(options_.shutdown_timeout);
+    // The API first: what it does, it does with a proxy that runs.
     asio::co_spawn(core_.executor(), api_->stop(), asio::use_future).get();
+    proxy_->stop(options_.shutdown_timeout);
     core_.stop();
   }
   pool_.join();
