@@ -166,7 +166,9 @@ Result<void> take_name(std::string_view text, Reference& reference) {
 std::string Reference::manifest_name() const { return digest ? digest->to_string() : tag; }
 
 std::string Reference::to_string() const {
-  std::string text = (is_plain_http ? "http://" : "") + host + "/" + repository;
+  // A host of one label is told from a repository's first component by its scheme alone.
+  const std::string_view scheme = is_plain_http ? "http://" : is_host_component(host) ? "" : "https://";
+  std::string text = std::string(scheme) + host + "/" + repository;
   if (!tag.empty()) text.append(":").append(tag);
   if (digest) text.append("@").append(digest->to_string());
   if (!path.empty()) text.append("#").append(path);

@@ -20,7 +20,8 @@ struct Reference {
 
   /// What the manifest is asked for by: the digest if there is one, else the tag.
   [[nodiscard]] std::string manifest_name() const;
-  /// [http://]host/repository:tag@digest#path, for logs and as a key.
+  /// [scheme://]host/repository:tag@digest#path, for logs and as a key. Read without a default registry it is the
+  /// same reference again; https:// is written only before a host of one label, which is a repository without it.
   [[nodiscard]] std::string to_string() const;
   /// The same image, named by the digest of its manifest.
   [[nodiscard]] Reference pinned(const Digest& manifest) const;

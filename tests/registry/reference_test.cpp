@@ -33,6 +33,13 @@ TEST(ParseReference, FirstComponentIsAHostWithADotAColonOrLocalhost) {
   EXPECT_EQ(parsed("acme/add", "example.org"), "example.org/acme/add:latest");
 }
 
+TEST(ParseReference, HostOfOneLabelIsWrittenWithItsScheme) {
+  EXPECT_EQ(parsed("https://Registry/add"), "https://registry/add:latest");
+  EXPECT_EQ(parsed("https://registry/add:v1#a.wasm", "ghcr.io"), "https://registry/add:v1#a.wasm");
+  EXPECT_EQ(parsed("http://registry/add"), "http://registry/add:latest");
+  EXPECT_EQ(parsed("add", "registry"), "https://registry/add:latest");  // as the operator's setting
+}
+
 TEST(ParseReference, HostIsLowerCase) { EXPECT_EQ(parsed("GHCR.io/acme/add"), "ghcr.io/acme/add:latest"); }
 
 TEST(ParseReference, DockerHubHasAnotherHostAndALibrary) {
@@ -67,12 +74,11 @@ TEST(ParseReference, SchemeDecidesAndTheDefaultRegistrysSchemeHoldsForItsHost) {
   EXPECT_EQ(parsed("https://localhost:5000/add", "http://localhost:5000"), "localhost:5000/add:latest");
   EXPECT_EQ(parsed("localhost:5000/add", "http://localhost:5000"), "http://localhost:5000/add:latest");
   EXPECT_EQ(parsed("localhost:5001/add", "http://localhost:5000"), "localhost:5001/add:latest");
-  EXPECT_EQ(parsed("https://registry/add", "ghcr.io"), "registry/add:latest");
 }
 
 TEST(ParseReference, WhatItWritesItReadsAgain) {
-  for (const char* text :
-       {"http://example.org:81/a/b:v1", "ghcr.io/acme/add:latest#x y", "registry-1.docker.io/library/add:1"}) {
+  for (const char* text : {"http://example.org:81/a/b:v1", "ghcr.io/acme/add:latest#x y",
+                           "registry-1.docker.io/library/add:1", "https://registry/acme/add:v1"}) {
     EXPECT_EQ(parsed(text), text);
   }
 }
