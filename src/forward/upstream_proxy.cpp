@@ -80,7 +80,7 @@ bool UpstreamProxy::take_over(http::Destination& destination, http::OutgoingRequ
   destination = {.scheme = "http",
                  .host = settings_.host,
                  .port = settings_.port,
-                 .via = "itself",
+                 .via = "proxy.upstream",
                  .http2 = http::Http2Use::never};
   return true;
 }

@@ -32,10 +32,10 @@ struct Refusal {
 Refusal refusal_of(std::uint8_t reply) {
   switch (static_cast<Reply>(reply)) {
     case Reply::not_allowed: return {Code::not_allowed, "its rules forbid the target"};
-    case Reply::network_unreachable: return {Code::connection_refused, "the network cannot be reached"};
-    case Reply::host_unreachable: return {Code::connection_refused, "the host cannot be reached"};
+    case Reply::network_unreachable: return {Code::network_unreachable, "the network cannot be reached"};
+    case Reply::host_unreachable: return {Code::host_unreachable, "the host cannot be reached"};
     case Reply::connection_refused: return {Code::connection_refused, "the target refuses the connection"};
-    case Reply::ttl_expired: return {Code::connection_refused, "the target is too far away"};
+    case Reply::ttl_expired: return {Code::host_unreachable, "the target is too far away"};
     case Reply::command_not_supported:
     case Reply::address_not_supported: return {Code::protocol_error, "it does not support such requests"};
     case Reply::succeeded:

@@ -36,7 +36,7 @@ struct ClientStep {
 ///
 /// Bound:    kAnswerBytesMax bytes for one step; no answer is longer.
 /// Errors:   of Origin::upstream: protocol_error; unauthorized when no login is taken or ours is wrong; for a refused
-///           request not_allowed, connection_refused.
+///           request not_allowed, connection_refused, host_unreachable, network_unreachable.
 /// Source:   RFC 1928, RFC 1929
 class ClientHandshake {
  public:
