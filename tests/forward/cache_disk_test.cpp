@@ -1,11 +1,11 @@
 // Disks that refuse, while clients want their bytes all the same.
-#include <sched.h>
 #include <sys/mount.h>
 
 #include <functional>
 #include <thread>
 
 #include "forward/cache_fixture.hpp"
+#include "support/mounts.hpp"
 
 namespace propeller::forward {
 namespace {
@@ -16,8 +16,7 @@ class CacheDiskTest : public testing::Test {
   bool on_a_small_disk(const std::function<void()>& body) {
     bool is_mounted = false;
     std::thread([&] {
-      is_mounted = ::unshare(CLONE_NEWNS) == 0 && ::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0 &&
-                   ::mount("none", directory.path().c_str(), "tmpfs", 0, "size=512k,mode=700") == 0;
+      is_mounted = support::enter_mount_namespace() && support::mount_small_disk(directory.path(), "512k");
       if (is_mounted) body();
     }).join();
     return is_mounted;
@@ -58,7 +57,7 @@ TEST_F(CacheDiskTest, OnAReadOnlyDiskHitsAreServedAndMissesPassedOn) {
     site.stop();
     // The place of the drafts only: the kernel refuses to change a disk on which a database is open.
     const auto drafts = directory / "cache/tmp";
-    ASSERT_EQ(::mount("none", drafts.c_str(), "tmpfs", 0, "size=64k,mode=700"), 0);
+    ASSERT_TRUE(support::mount_small_disk(drafts, "64k"));
     site.start();
     ASSERT_EQ(::mount("none", drafts.c_str(), nullptr, MS_REMOUNT | MS_RDONLY, nullptr), 0);
     EXPECT_TRUE(site.get(url("kept")).is_hit());

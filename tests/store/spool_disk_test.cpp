@@ -1,5 +1,4 @@
 // The spool and what disks and other processes do to it.
-#include <sched.h>
 #include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
@@ -9,6 +8,7 @@
 #include <functional>
 
 #include "store/spool_fixture.hpp"
+#include "support/mounts.hpp"
 
 namespace propeller::store {
 namespace {
@@ -110,10 +110,8 @@ TEST_F(SpoolTest, AFileSizeLimitOfTheProcessIsAnIoErrorWithASentence) {
 int on_a_small_disk(const fs::path& directory, unsigned long flags, const std::function<int()>& body) {
   return exit_code_of_child([&] {
     fs::create_directories(directory);
-    if (::unshare(CLONE_NEWNS) != 0 || ::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0)
-      return kSkipped;
-    if (::mount("none", directory.c_str(), "tmpfs", flags, "size=64k,mode=700") != 0) return kSkipped;
-    return body();
+    const bool is_mounted = support::enter_mount_namespace() && support::mount_small_disk(directory, "64k", flags);
+    return is_mounted ? body() : kSkipped;
   });
 }
 

@@ -1,5 +1,4 @@
 // The store and what disks, crashes of the machine and other processes do to it.
-#include <sched.h>
 #include <sys/mount.h>
 #include <sys/wait.h>
 
@@ -7,6 +6,7 @@
 #include <thread>
 
 #include "store/store_fixture.hpp"
+#include "support/mounts.hpp"
 
 namespace propeller::store {
 namespace {
@@ -14,14 +14,6 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr int kSkipped = 77;
-
-// A mount namespace of our own: as root, or as root of a user namespace where that is allowed.
-bool enter_mount_namespace() {
-  if (::unshare(CLONE_NEWNS) == 0) return true;
-  const uid_t user = ::geteuid();
-  if (::unshare(CLONE_NEWUSER | CLONE_NEWNS) != 0) return false;
-  return !!(std::ofstream("/proc/self/uid_map") << "0 " << user << " 1" << std::flush);
-}
 
 class StoreDiskTest : public StoreTest {
  protected:
@@ -31,9 +23,7 @@ class StoreDiskTest : public StoreTest {
     pool_.join();  // no threads of ours in the child
     const pid_t child = ::fork();
     if (child == 0) {
-      const bool is_mounted = enter_mount_namespace() &&
-                              ::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0 &&
-                              ::mount("none", directory_.c_str(), "tmpfs", 0, "size=256k,mode=700") == 0;
+      const bool is_mounted = support::enter_mount_namespace() && support::mount_small_disk(directory_, "256k");
       ::_exit(is_mounted ? body() : kSkipped);
     }
     int status = 0;
@@ -225,7 +215,7 @@ TEST_F(StoreDiskTest, ADiskThatBecomesReadOnlyStopsStoringAndNotServing) {
     }
     // The place of the drafts only: the kernel refuses to change a disk on which a database is open.
     const fs::path drafts = directory_ / "tmp";
-    if (::mount("none", drafts.c_str(), "tmpfs", 0, "size=64k,mode=700") != 0) return kSkipped;
+    if (!support::mount_small_disk(drafts, "64k")) return kSkipped;
     Site site(options_);
     if (!site.store.open()) return 6;
     if (::mount("none", drafts.c_str(), nullptr, MS_REMOUNT | MS_RDONLY, nullptr) != 0) return kSkipped;
