@@ -137,12 +137,12 @@ void ForwardApp::watch_file() {
 void ForwardApp::stop() {
   if (is_running_.exchange(false)) {
     watcher_.reset();
-    // The API first: what it does, it does with a proxy that runs.
+    // First whatever does something with the proxy: the API, and what it or a reload has left on the pool.
     asio::co_spawn(core_.executor(), api_->stop(), asio::use_future).get();
+    pool_.join();
     proxy_->stop(options_.shutdown_timeout);
     core_.stop();
   }
-  pool_.join();
   if (store_) store_->close();
 }
 

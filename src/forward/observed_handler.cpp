@@ -49,6 +49,13 @@ class RecordedBody final : public http::BodySource {
   }
   [[nodiscard]] std::optional<std::uint64_t> length() const override { return inner_->length(); }
   [[nodiscard]] http::FieldView trailers() const override { return inner_->trailers(); }
+  /// A file whose bytes are not recorded goes the short way.
+  [[nodiscard]] std::optional<http::FileRange> file_range() const override {
+    if (kept_bytes_max_ != 0) return std::nullopt;
+    auto range = inner_->file_range();
+    if (range) record_.body_bytes = range->count;
+    return range;
+  }
 
  private:
   void note(std::string_view bytes) {

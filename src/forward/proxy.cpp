@@ -131,7 +131,6 @@ Result<void> Proxy::apply(const config::Forward& settings) {
 }
 
 void Proxy::apply(const config::RuntimeRules& rules) {
-  settings_.rules = rules;
   parts_->shared.settings.rules = rules;
   parts_->post_policy(parts_->policy(addresses_));
 }
