@@ -38,8 +38,8 @@ constexpr std::string_view kTrustExits =
 
 constexpr std::string_view kServiceExits =
     "0  stopped by SIGTERM or SIGINT\n"
-    "1  failure at run time: a port is taken, the spool cannot be opened, another process has the cache; or a second "
-    "signal\n"
+    "1  failure at run time: a port is taken, the spool cannot be opened, another process has the cache;\n"
+    "   or a second signal\n"
     "2  bad usage or configuration";
 
 constexpr Command kCommands[] = {
@@ -49,9 +49,9 @@ constexpr Command kCommands[] = {
      .description =
          "The bridge runs when ids or a broker are set: it subscribes to the request topic of each channel, downloads\n"
          "the WASM images that devices ask for, and publishes them in chunks. The forward proxy runs with a file\n"
-         "(propeller-proxy.yaml) that has `proxy:` or `cache:`, with PROXY_PORT, or when nothing at all is "
-         "configured:\n"
-         "HTTP, HTTPS through interception, and its API. docs/configuration.md lists the keys of the file.\n"
+         "(propeller-proxy.yaml) that has `proxy:` or `cache:`, with PROXY_PORT, or when nothing at all is\n"
+         "configured: HTTP, intercepted HTTPS and SOCKS on one port, a cache, and its API. docs/configuration.md has\n"
+         "the keys of the file.\n"
          "Health, readiness and metrics are on PROXY_HTTP_PORT. SIGTERM and SIGINT let what is in progress finish\n"
          "within PROXY_SHUTDOWN_TIMEOUT; a second one ends at once. SIGHUP, or saving the file, reads it again.",
      .options = {},
@@ -101,9 +101,8 @@ constexpr Command kCommands[] = {
      .description =
          "Puts ca.crt of tls.cert_dir into the system's certificates (Debian, Alpine, Fedora), the browsers' database\n"
          "(NSS, with certutil) and Java's key stores (with keytool), as far as they are there, takes it out again, or\n"
-         "says where it is. `install` makes the authority when there is none yet. Nothing counts as installed that "
-         "was\n"
-         "not found there afterwards. The system's stores want root.",
+         "says where it is. `install` makes the authority when there is none yet. Nothing counts as installed\n"
+         "that was not found there afterwards. The system's stores want root.",
      .options = kTrustOptions,
      .examples = "sudo propeller-proxy trust install --config /etc/propeller-proxy/propeller-proxy.yaml --user ann\n"
                  "propeller-proxy trust status --cert-dir ./certs\n"

@@ -18,11 +18,9 @@ constexpr std::array kGroups{Group::identity, Group::broker, Group::registry, Gr
 constexpr std::size_t kWidth = 100;
 
 constexpr std::string_view kWhatItIs =
-    "The proxy of an edge site: streams WASM images from any OCI registry to devices over MQTT, and is the site's "
-    "caching\n"
-    "HTTP and HTTPS proxy. The bridge is configured by environment variables, the proxy by propeller-proxy.yaml; "
-    "every\n"
-    "variable except the secrets is a flag too, and a flag wins.";
+    "The proxy of an edge site: streams WASM images from any OCI registry to devices over MQTT, and is the site's\n"
+    "caching HTTP, HTTPS and SOCKS proxy. The bridge is configured by environment variables, the proxy by\n"
+    "propeller-proxy.yaml; every variable except the secrets is a flag too, and a flag wins.";
 
 /// Breaks at blanks; the lines after the first begin with `indent` blanks.
 std::string wrap(std::string_view text, std::size_t indent) {
