@@ -83,9 +83,7 @@ TEST_F(ForwardReload, RulesOfTheApiStayUntilTheFilesRulesChange) {
 
 TEST_F(ForwardReload, SighupReadsTheFileOfUsersAgain) {
   support::write_file(files_ / "users", "alice:{SHA}fEqNCco3Yq9h5ZUglD3CZJT4lBs=\n");  // 123456
-  auto text = usual();
-  text.replace(text.find("  allow_targets"), 0, "  users: " + (files_ / "users").string() + "\n");
-  write_config(text);
+  write_config(usual_with("proxy", "users: " + (files_ / "users").string()));
   start();
   EXPECT_TRUE(curl({"--proxy-user", "alice:123456", blob(plain_)}).has("200 OK"));
   support::write_file(files_ / "users", "bob:{SHA}fEqNCco3Yq9h5ZUglD3CZJT4lBs=\n");
@@ -124,9 +122,7 @@ TEST_F(ForwardReload, AccessOfTheApiAndTargetsFollowTheFile) {
 TEST_F(ForwardReload, PassthroughFollowsTheFile) {
   start();
   EXPECT_EQ(curl({blob(secure_, "localhost")}).exit_code, 0);
-  auto text = usual();
-  text.replace(text.find("  upstream_ca"), 0, "  passthrough: [localhost]\n");
-  save(text);
+  save(usual_with("tls", "passthrough: [localhost]"));
   EXPECT_TRUE(wait_until([&] { return curl({blob(secure_, "localhost")}).exit_code == 60; })) << log();
 }
 

@@ -99,20 +99,16 @@ TEST_F(ForwardRun, ACacheThatCannotBeOpenedIsALogLineAndAMetricAndTheProxyServes
 }
 
 TEST_F(ForwardRun, AListenerBeyondLoopbackNeedsUsersOrAnOpenDoor) {
-  const auto listen = [&](const std::string& more) {
-    auto text = usual();
-    text.replace(text.find("  allow_targets"), 0, "  listen: 0.0.0.0\n" + more);
-    write_config(text);
-  };
+  const auto listen = [&](const std::string& more) { write_config(usual_with("proxy", "listen: 0.0.0.0" + more)); };
   listen("");
   const auto outcome = run_program({}, environment());
   EXPECT_EQ(outcome.exit_code, 2);
   EXPECT_THAT(outcome.err, HasSubstr("proxy.users"));
   EXPECT_THAT(outcome.err, HasSubstr("proxy.open: true"));
-  listen("  open: true\n");
+  listen("\n  open: true");
   EXPECT_EQ(run_program({"check"}, environment()).exit_code, 0);
   support::write_file(files_ / "users", "alice:{SHA}fEqNCco3Yq9h5ZUglD3CZJT4lBs=\n");  // 123456
-  listen("  users: " + (files_ / "users").string() + "\n");
+  listen("\n  users: " + (files_ / "users").string());
   start();
   EXPECT_TRUE(curl({blob(plain_)}).has(" 407"));
   EXPECT_TRUE(curl({"--proxy-user", "alice:123456", blob(plain_)}).has("200 OK"));
@@ -189,9 +185,7 @@ TEST_F(ForwardRun, AFileThatIsNotThereOrBrokenIsAnErrorAlsoBesideABridge) {
 
 TEST_F(ForwardRun, UsersThatCannotBeReadAreFoundBeforeItStarts) {
   support::write_file(files_ / "users", "alice:plain\n");
-  auto text = usual();
-  text.replace(text.find("  allow_targets"), 0, "  users: " + (files_ / "users").string() + "\n");
-  write_config(text);
+  write_config(usual_with("proxy", "users: " + (files_ / "users").string()));
   const auto outcome = run_program({"check"}, environment());
   EXPECT_EQ(outcome.exit_code, 2);
   EXPECT_THAT(outcome.err, HasSubstr("users: line 1"));

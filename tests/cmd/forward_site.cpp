@@ -24,6 +24,13 @@ std::string ForwardSite::usual(const std::string& more) const {
          (files_ / "certs").string() + "\n  upstream_ca: [" + tls_.ca().string() + "]\n" + more;
 }
 
+std::string ForwardSite::usual_with(std::string_view section, const std::string& keys) const {
+  auto text = usual();
+  const auto head = std::string(section) + ":\n";
+  text.insert(text.find(head) + head.size(), "  " + keys + "\n");
+  return text;
+}
+
 Environment ForwardSite::environment(const Environment& more) const {
   Environment all = more;
   all.merge(Environment{

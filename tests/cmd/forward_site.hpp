@@ -30,6 +30,8 @@ class ForwardSite : public testing::Test {
 
   /// The file that every test begins with: our ports, loopback as a target, the secure server's authority.
   [[nodiscard]] std::string usual(const std::string& more = "") const;
+  /// The same with more keys in its section `proxy` or `tls`: "open: true", say.
+  [[nodiscard]] std::string usual_with(std::string_view section, const std::string& keys) const;
   void write_config(const std::string& text) { support::write_file(config_, text); }
   [[nodiscard]] Environment environment(const Environment& more = {}) const;
   /// Starts it, and waits until it serves.

@@ -1,0 +1,139 @@
+// What the keys of `cache` and `recording` do, seen from outside: each test fails when its key is not heeded.
+#include <gmock/gmock.h>
+
+#include <optional>
+
+#include "base/digest.hpp"
+#include "forward_site.hpp"
+
+namespace propeller::cmd {
+namespace {
+
+using support::wait_until;
+using testing::HasSubstr;
+using testing::Not;
+
+class ForwardStorageKeys : public ForwardSite {
+ protected:
+  /// Starts with a cache in `directory_`; `keys` are further ones of its section.
+  void start_with_cache(const std::string& keys) {
+    write_config(usual("cache: {dir: " + directory_.string() + ", " + keys + "}\n"));
+    start();
+  }
+  [[nodiscard]] std::string put(std::string bytes) {
+    const auto digest = plain_.push_blob("acme/m", std::move(bytes));
+    return plain_.url() + "/v2/acme/m/blobs/" + digest;
+  }
+  void get(const std::string& url, const std::string& accept = "*/*") const {
+    const auto got = curl({"-H", "Accept: " + accept, url});
+    EXPECT_TRUE(got.has("200 OK")) << got.output;
+  }
+  /// Asked with HEAD, which stores nothing.
+  [[nodiscard]] bool is_kept(const std::string& url, const std::string& accept = "*/*") const {
+    return curl({"-I", "-H", "Accept: " + accept, url}).has("X-Cache: HIT");
+  }
+  [[nodiscard]] bool becomes_kept(const std::string& url, const std::string& accept = "*/*") const {
+    return wait_until([&] { return is_kept(url, accept); });
+  }
+  void keep(const std::string& url) const {
+    get(url);
+    EXPECT_TRUE(becomes_kept(url)) << url;
+  }
+
+  /// Three blobs, all of them used, the latest first, and no room for a fourth: who of them makes room for it?
+  void expect_leaver(const std::string& policy, std::optional<std::size_t> leaver) {
+    constexpr std::size_t kSize = 30'000;
+    start_with_cache("enabled: true, min_free: 0, max_size: 100000, policy: " + policy);
+    std::vector<std::string> urls;
+    for (const char letter : {'a', 'b', 'c'}) keep(urls.emplace_back(put(std::string(kSize, letter))));
+    for (auto url = urls.rbegin(); url != urls.rend(); ++url) get(*url);
+    const auto newcomer = put(std::string(kSize, 'n'));
+    get(newcomer);
+    if (leaver) EXPECT_TRUE(becomes_kept(newcomer));
+    for (std::size_t i = 0; i < urls.size(); ++i) EXPECT_EQ(is_kept(urls[i]), i != leaver) << i;
+    EXPECT_EQ(is_kept(newcomer), leaver.has_value());
+  }
+
+  /// Records one request beside `file`, which is so old and so large; says whether the file is still there.
+  [[nodiscard]] bool is_left(const std::string& keys, int days, std::size_t size) {
+    const auto directory = files_ / "recordings";
+    const auto file = directory / "requests-2020-01-01.jsonl";
+    std::filesystem::create_directories(directory);
+    support::write_file(file, std::string(size, 'x'));
+    std::filesystem::last_write_time(file, std::filesystem::file_time_type::clock::now() - std::chrono::days(days));
+    write_config(usual("recording: {enabled: true, dir: " + directory.string() + ", " + keys + "}\n"));
+    start();
+    get(blob(plain_));
+    EXPECT_TRUE(wait_until([&] { return metrics().contains("\npropeller_forward_recorded_total 1\n"); }));
+    stop();
+    return std::filesystem::exists(file);
+  }
+
+  const std::filesystem::path directory_ = files_ / "cache";
+};
+
+TEST_F(ForwardStorageKeys, AnEnabledCacheKeepsBlobsInItsDirectory) {
+  const std::string bytes = "kept";
+  const auto url = put(bytes);
+  start_with_cache("enabled: false, min_free: 0");
+  get(url);
+  stop();
+  EXPECT_FALSE(std::filesystem::exists(directory_));
+  start_with_cache("enabled: true, min_free: 0");
+  keep(url);
+  EXPECT_TRUE(std::filesystem::exists(directory_ / "blobs/sha256" / base::sha256(bytes).hex()));
+}
+
+TEST_F(ForwardStorageKeys, AFullCacheOfLruLetsTheOneGoThatWasUsedLongestAgo) { expect_leaver("lru", 2); }
+
+TEST_F(ForwardStorageKeys, AFullCacheOfSieveLetsTheOldestOfEqualsGo) { expect_leaver("sieve", 0); }
+
+// What is larger than a tenth of the cache has to come twice.
+TEST_F(ForwardStorageKeys, AFullCacheOfS3FifoLetsNobodyGoForALargeNewcomer) { expect_leaver("s3fifo", std::nullopt); }
+
+TEST_F(ForwardStorageKeys, AnObjectThatIsTooLargeIsNotKept) {
+  start_with_cache("enabled: true, min_free: 0, max_object: 1000");
+  const auto large = put(std::string(2000, 'l'));
+  get(large);
+  keep(put(std::string(500, 's')));
+  EXPECT_FALSE(is_kept(large));
+  EXPECT_THAT(metrics(), Not(HasSubstr("\npropeller_store_refused_total 0\n")));
+}
+
+TEST_F(ForwardStorageKeys, WithLessFreeThanMinFreeNothingIsKept) {
+  start_with_cache("enabled: true, min_free: 8000000TiB");
+  get(blob(plain_));
+  EXPECT_TRUE(wait_until([&] { return metrics().contains("\npropeller_store_refused_total 1\n"); }));
+  EXPECT_FALSE(is_kept(blob(plain_)));
+}
+
+TEST_F(ForwardStorageKeys, PatternsSayWhatIsKept) {
+  start_with_cache("enabled: true, min_free: 0, patterns: ['/manifests/v1$']");
+  plain_.push_manifest("acme/m", "v1", "{}");
+  get(blob(plain_));
+  keep(plain_.url() + "/v2/acme/m/manifests/v1");
+  EXPECT_FALSE(is_kept(blob(plain_))) << "which the default would keep";
+}
+
+TEST_F(ForwardStorageKeys, ContentAwareKeepsWhatIsAskedForAsContent) {
+  start_with_cache("enabled: true, min_free: 0, patterns: [], content_aware: true");
+  const std::string layer = "application/vnd.oci.image.layer.v1.tar";
+  const auto other = put("of no known kind");
+  get(other);
+  get(blob(plain_), layer);
+  EXPECT_TRUE(becomes_kept(blob(plain_), layer));
+  EXPECT_FALSE(is_kept(other, layer)) << "which the default patterns would keep";
+}
+
+TEST_F(ForwardStorageKeys, RecordingsAreKeptForSoManyDays) {
+  EXPECT_TRUE(is_left("max_days: 30", 10, 1));
+  EXPECT_FALSE(is_left("max_days: 30", 40, 1));
+}
+
+TEST_F(ForwardStorageKeys, RecordingsThatAreTooMuchMakeRoom) {
+  EXPECT_TRUE(is_left("max_size: 3MiB", 1, 2 * 1024 * 1024));
+  EXPECT_FALSE(is_left("max_size: 1MiB", 1, 2 * 1024 * 1024));
+}
+
+}  // namespace
+}  // namespace propeller::cmd
