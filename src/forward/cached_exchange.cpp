@@ -16,6 +16,14 @@ bool has_doubtful_end(const http::ClientResponse& response, bool is_verified) {
          !response.fields.contains("Transfer-Encoding");
 }
 
+/// From memory, where a small blob's bytes are, or from its file.
+std::unique_ptr<http::BodySource> body_of(const std::shared_ptr<const store::OpenBlob>& blob, ByteRange range) {
+  if (!blob->bytes().empty())
+    return std::make_unique<http::MemoryBody>(blob, blob->bytes().substr(range.offset, range.count));
+  return std::make_unique<http::FileBody>(std::shared_ptr<const base::FileDescriptor>(blob, &blob->file()),
+                                          range.offset, range.count);
+}
+
 /// A response without bytes. Of HEAD with the length that GET would have.
 http::Response without_body(CacheAnswer answer, http::Method method, std::optional<std::uint64_t> size) {
   http::Response response{.status = answer.status, .fields = std::move(answer.fields)};
@@ -61,8 +69,7 @@ async::awaitable<Answer> CachedExchange::stored() {
               std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now()));
   if (!answer.has_body) co_return without_body(std::move(answer), method, blob->size());
   http::Response response{.status = answer.status, .fields = std::move(answer.fields)};
-  response.body = std::make_unique<http::FileBody>(std::shared_ptr<const base::FileDescriptor>(blob, &blob->file()),
-                                                   answer.range.offset, answer.range.count);
+  response.body = body_of(blob, answer.range);
   co_return response;
 }
 

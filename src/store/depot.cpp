@@ -114,7 +114,7 @@ bool Depot::keep_floor(std::uint64_t bytes) {
 
 void Depot::remove_files(const std::vector<BlobDigest>& victims) {
   if (victims.empty()) return;
-  for (const BlobDigest& digest : victims) directory_.remove_blob(digest);
+  for (const BlobDigest& digest : victims) remove_file(digest);
   probe_.evicted.add(victims.size());
   static_cast<void>(index_.erase_blobs(victims));
   show();
@@ -140,7 +140,17 @@ void Depot::try_storing_again() {
 Depot::Opening Depot::open_blob(const BlobDigest& digest) {
   const auto facts = catalogue_.use(digest);
   if (!facts) return {};
+  const auto is_as_known = [&](const std::optional<FileState>& state) {
+    return state && state->is_linked && state->size == facts->size && state->changed_ns == facts->changed_ns;
+  };
+  if (auto blob = hot_.find(digest)) {
+    if (is_as_known(state_of(blob->fd()))) return {.blob = std::move(blob), .doubtful = nullptr};
+    hot_.erase(digest);
+  }
   base::FileDescriptor file = directory_.open_blob(digest);
+  // The bytes before the state: what is changed while we read is noticed.
+  std::string bytes;
+  if (facts->size <= HotBlobs::kBlobBytesMax) bytes = read_start(file.get(), facts->size);
   const auto state = state_of(file.get());
   if (!state || !state->is_linked || state->size != facts->size) {
     // Evicted in this moment, or somebody has been at it.
@@ -148,9 +158,13 @@ Depot::Opening Depot::open_blob(const BlobDigest& digest) {
     drop_damaged(digest);
     return {};
   }
-  auto blob = std::make_shared<const OpenBlob>(std::move(file), digest, facts->size);
-  if (state->changed_ns == facts->changed_ns) return {.blob = std::move(blob), .doubtful = nullptr};
-  return {.blob = nullptr, .doubtful = std::move(blob)};
+  if (!is_as_known(state))
+    return {.blob = nullptr, .doubtful = std::make_shared<const OpenBlob>(std::move(file), digest, facts->size)};
+  const bool is_hot = !bytes.empty() && bytes.size() == facts->size;
+  if (!is_hot) bytes.clear();
+  auto blob = std::make_shared<const OpenBlob>(std::move(file), digest, facts->size, std::move(bytes));
+  if (is_hot) hot_.put(blob);
+  return {.blob = std::move(blob), .doubtful = nullptr};
 }
 
 bool Depot::settle(const OpenBlob& blob, const std::stop_token& stop) {
@@ -167,9 +181,14 @@ bool Depot::settle(const OpenBlob& blob, const std::stop_token& stop) {
   return true;
 }
 
+void Depot::remove_file(const BlobDigest& digest) {
+  directory_.remove_blob(digest);
+  hot_.erase(digest);
+}
+
 void Depot::drop_damaged(const BlobDigest& digest) {
   if (!catalogue_.remove(digest)) return;
-  directory_.remove_blob(digest);
+  remove_file(digest);
   static_cast<void>(index_.erase_blobs({digest}));
   probe_.damaged.add();
   show();
@@ -178,7 +197,7 @@ void Depot::drop_damaged(const BlobDigest& digest) {
 
 void Depot::remove(const BlobDigest& digest) {
   if (!catalogue_.remove(digest)) return;
-  directory_.remove_blob(digest);
+  remove_file(digest);
   static_cast<void>(index_.erase_blobs({digest}));
   show();
 }
@@ -205,7 +224,7 @@ void Depot::settle_strays(const std::stop_token& stop) {
     std::vector<BlobDigest> victims;
     if (found != digest || !catalogue_.reserve({.bytes = state->size, .is_newcomer = false}, victims)) {
       if (catalogue_.contains(digest)) continue;
-      directory_.remove_blob(digest);
+      remove_file(digest);
       probe_.swept.add();
     } else {
       const BlobRow row{.digest = digest, .size = state->size, .changed_ns = state->changed_ns};

@@ -11,6 +11,7 @@
 
 #include "base/clock.hpp"
 #include "store/catalogue.hpp"
+#include "store/hot_blobs.hpp"
 #include "store/layout_directory.hpp"
 #include "store/open_blob.hpp"
 #include "store/probe.hpp"
@@ -71,7 +72,7 @@ class Depot {
   [[nodiscard]] std::unique_ptr<Draft> create_draft(const std::optional<BlobDigest>& digest,
                                                     std::optional<std::uint64_t> length);
 
-  /// The file of a blob in the catalogue: what a core may do, no reading.
+  /// A blob in the catalogue: what a core may do, which reads small ones only.
   struct Opening {
     std::shared_ptr<const OpenBlob> blob;      ///< right
     std::shared_ptr<const OpenBlob> doubtful;  ///< to be hashed first: settle()
@@ -99,6 +100,8 @@ class Depot {
  private:
   friend class Draft;
   [[nodiscard]] Result<void> load();
+  /// Removes the file, and what is in memory of it.
+  void remove_file(const BlobDigest& digest);
   void drop_damaged(const BlobDigest& digest);
   void remove_files(const std::vector<BlobDigest>& victims);
   [[nodiscard]] bool keep_floor(std::uint64_t bytes);
@@ -110,6 +113,7 @@ class Depot {
   LayoutDirectory directory_;
   Catalogue catalogue_;
   StoreIndex index_;
+  HotBlobs hot_;
   std::vector<BlobDigest> strays_;
   bool is_open_ = false;
   std::atomic<bool> is_storing_{false};

@@ -87,6 +87,9 @@ struct FileState {
 };
 [[nodiscard]] std::optional<FileState> state_of(int file);
 
+/// The first `count` bytes, or fewer when the file is shorter or cannot be read.
+[[nodiscard]] std::string read_start(int file, std::size_t count);
+
 /// All of it at `offset`.
 [[nodiscard]] DiskResult<void> write_at(int file, std::string_view bytes, std::uint64_t offset);
 

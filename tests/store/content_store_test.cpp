@@ -1,4 +1,10 @@
 // Blobs in, blobs out: what is kept, for how long, and what another program sees in the directory.
+#include <algorithm>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "store/hot_blobs.hpp"
 #include "store/store_fixture.hpp"
 
 namespace propeller::store {
@@ -17,6 +23,38 @@ TEST_F(StoreTest, ABlobIsFoundByItsDigestAndOnlyWhenItIsComplete) {
   EXPECT_EQ(join(digest).writer, nullptr);
   EXPECT_EQ(probe_.hits.value(), 1U);
   EXPECT_EQ(probe_.misses.value(), 1U);
+}
+
+TEST_F(StoreTest, ASmallBlobStaysOpenAndInMemoryUntilItIsRemoved) {
+  open();
+  const BlobDigest digest = digest_of("module");
+  put("module");
+  const auto first = find(digest);
+  ASSERT_NE(first, nullptr);
+  EXPECT_EQ(first->bytes(), "module");
+  EXPECT_EQ(find(digest), first);
+  ASSERT_TRUE(run(store_->erase_blob(digest)));
+  EXPECT_EQ(find(digest), nullptr);
+  EXPECT_EQ(first.use_count(), 1);  // nobody else keeps it open
+  const std::string large(HotBlobs::kBlobBytesMax + 1, 'x');
+  put(large);
+  EXPECT_EQ(find(digest_of(large))->bytes(), "");
+}
+
+TEST_F(StoreTest, OfManySmallBlobsTheOnesUsedLastStayInMemory) {
+  open();
+  const auto text_number = [](std::size_t number) { return "module " + std::to_string(number); };
+  std::vector<std::weak_ptr<const OpenBlob>> blobs;
+  for (std::size_t i = 0; i < HotBlobs::kBlobsMax + 2; ++i) {
+    put(text_number(i));
+    blobs.push_back(find(digest_of(text_number(i))));
+    EXPECT_NE(find(digest_of(text_number(0))), nullptr);
+  }
+  EXPECT_FALSE(blobs[0].expired());
+  EXPECT_TRUE(blobs[1].expired());
+  EXPECT_TRUE(blobs[2].expired());
+  EXPECT_EQ(std::ranges::count_if(blobs, [](const auto& blob) { return !blob.expired(); }),
+            static_cast<std::ptrdiff_t>(HotBlobs::kBlobsMax));
 }
 
 TEST_F(StoreTest, TheDirectoryIsAnOciImageLayout) {

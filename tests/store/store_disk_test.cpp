@@ -82,6 +82,26 @@ TEST_F(StoreDiskTest, AFlippedByteAtRestIsNoticedWhileWeRun) {
   EXPECT_NE(join(digest_of("module")).writer, nullptr);
 }
 
+TEST_F(StoreDiskTest, AFlippedByteIsNoticedAlsoWhenTheBytesAreInMemory) {
+  open();
+  put("module");
+  ASSERT_NE(find(digest_of("module")), nullptr);
+  overwrite(digest_of("module"), 3, 'X');
+  EXPECT_EQ(find(digest_of("module")), nullptr);
+  EXPECT_EQ(probe_.damaged.value(), 1U);
+}
+
+TEST_F(StoreDiskTest, AFileThatSomebodyReplacedIsNoticedAlsoWhenTheBytesAreInMemory) {
+  open();
+  put("module");
+  ASSERT_NE(find(digest_of("module")), nullptr);
+  std::this_thread::sleep_for(20ms);  // another tick of the file system's clock
+  std::ofstream(directory_ / "new") << "nodule";
+  fs::rename(directory_ / "new", blob_path(digest_of("module")));
+  EXPECT_EQ(find(digest_of("module")), nullptr);
+  EXPECT_EQ(probe_.damaged.value(), 1U);
+}
+
 TEST_F(StoreDiskTest, AFlippedByteIsNoticedAfterARestartAlsoWhenTheFilesTimeWasSetBack) {
   open();
   put("module");
