@@ -86,10 +86,16 @@ class Client:
         head, self.buffer = self.buffer.split(b"\r\n\r\n", 1)
         return head
 
+    def ask(self, url, host):
+        self.socket.sendall(f"GET {url} HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
+
     def get(self, url, host):
         """The status, and the seconds until the head was there. The whole body has been read afterwards."""
         began = time.perf_counter()
-        self.socket.sendall(f"GET {url} HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
+        self.ask(url, host)
+        return self.receive(began)
+
+    def receive(self, began=0.0):
         head = self.head()
         first = time.perf_counter() - began
         left = int(re.search(rb"(?i)content-length: *(\d+)", head).group(1)) - len(self.buffer)
