@@ -17,7 +17,7 @@ FINDING := (WARNING|ERROR|SUMMARY): (Thread|Address|Leak|UndefinedBehavior)Sanit
 
 build_with = cmake --build --preset $(1) -j $(JOBS) $(if $(2),--target $(2)) -- --quiet
 
-.PHONY: all build setup demo test install bench fuzz lint format asan tsan image compose-test drill drill-bare clean help
+.PHONY: all build setup demo test install bench fuzz lint format asan tsan image compose-test drill drill-kills drill-bare clean help
 
 all: build ## the program (the default)
 
@@ -70,9 +70,15 @@ compose-test: build ## docker-compose.yml for real: registry, broker, bridge and
 drill: build ## long: transfers while broker and registry break, memory and files watched; the image from source, a short bench
 	@tools/setup.sh test
 	@python3 tools/drill.py build/release/bin/propeller-proxy --seconds $(DRILL_SECONDS)
+	@[ -n "$$CI" ] || $(MAKE) drill-kills
 	@[ -n "$$CI" ] || $(MAKE) image
 	@# Whether it runs, not how fast: with CI set a missed bar is no failure.
 	@[ -n "$$CI" ] || CI=true $(MAKE) bench BENCH_FLAGS=--quick
+
+drill-kills: build/release/build.ninja ## kill -9 under load, 200 times the store and 200 times the proxy
+	@$(call build_with,release,store_test) && $(call build_with,release,cmd_test)
+	@PROPELLER_KILLS=200 build/release/bin/store_test --gtest_brief --gtest_filter='StoreCrash*'
+	@PROPELLER_KILLS=200 build/release/bin/cmd_test --gtest_brief --gtest_filter='ForwardKilled*'
 
 drill-bare: ## make test and make demo on a bare Debian 12 made with debootstrap
 	@tools/bare_debian.sh

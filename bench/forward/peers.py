@@ -14,7 +14,8 @@ daemon off; worker_processes 1; error_log {d}/origin.err; pid {d}/origin.pid; ev
 http {{ access_log {d}/origin.log; sendfile on; keepalive_requests 1000000; keepalive_timeout 300; default_type application/octet-stream;
   server {{ listen 127.0.0.1:{ORIGIN} backlog=4096; listen 127.0.0.1:{ORIGIN_TLS} ssl; root {d}/www;
     ssl_certificate {d}/origin.crt; ssl_certificate_key {d}/origin.key;
-    location / {{ add_header Cache-Control "public, max-age=31536000, immutable"; }} }} }}
+    location / {{ add_header Cache-Control "public, max-age=31536000, immutable"; }}
+    location ~ ^/v2/bench/many/blobs/(.*)$ {{ access_log off; return 200 "the bytes of number $1"; }} }} }}
 """
 NGINX_CONF = """
 daemon off; worker_processes 1; error_log {d}/nginx.err; pid {d}/nginx.pid; events {{ worker_connections 16384; }}
@@ -56,7 +57,7 @@ cache:
   enabled: true
   dir: {d}/ours/cache
   max_size: 21474836480
-  patterns: ["^/v2/.*/blobs/sha256:.*"]
+  patterns: ["^/v2/.*/blobs/"]
 logging:
   level: warn
 """

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The forward proxy's cache next to nginx, Varnish and Squid: CPU time per request, in turns, in one run.
 
-    bench/forward/run.py PROGRAM [--quick] [--only hits,tls,miss,idle]
+    bench/forward/run.py PROGRAM [--quick] [--only hits,tls,miss,crowd,growth,idle]
 
 Everybody has one thread for the work and fetches from the same origin on loopback. What is compared is the CPU time
 that a proxy spends on a request, user and system, from /proc: it does not depend on how fast the client is. Median of
@@ -10,12 +10,14 @@ says so. Ends with 3 when a bar is missed, but not where CI is set.
 """
 import argparse
 import os
+import re
 import resource
 import shutil
 import statistics
 import sys
 import tempfile
 import threading
+import urllib.request
 
 import peers as sites
 from machine import Client, cpu_seconds, memory_mib, wrk
@@ -141,10 +143,73 @@ def miss(site, rounds):
     bar("requests upstream for 50 clients of one missing blob", site.origin_requests(path), 1)
 
 
+def connections_of(wanted):
+    """Raises the limit of open files, and says how many connections fit."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    return min(wanted, most - 200)
+
+
+def crowd(site, count):
+    """A good client's hits while others, connected, have sent a part of something."""
+    count = connections_of(count)
+    beginnings = [b"", b"GET http://127.0.0.1/ HTT", b"\x05", b"\x05\x01\x00\x05\x01", b"\x16\x03\x01\x02\x00\x01"]
+    slow = []
+    for i in range(count):
+        slow.append(Client(sites.OURS))
+        slow[-1].socket.sendall(beginnings[i % len(beginnings)])
+    times = []
+    for _ in range(1000):
+        client = Client(sites.OURS)
+        status, first = client.get(f"http://127.0.0.1:{sites.ORIGIN}{site.paths['2k']}", "x")
+        check(status)
+        times.append(first * 1e3)
+        client.close()
+    for client in slow:
+        client.close()
+    times.sort()
+    print(f"a hit of 2k among {count} slow clients: median {times[500]:.2f} ms, p99 {times[990]:.2f} ms")
+    bar(f"p99 among {count} slow clients, in ms", times[990], 50)
+
+
+def growth(site, count):
+    """Memory before and after many hits."""
+    url = f"http://127.0.0.1:{sites.ORIGIN}{site.paths['2k']}"
+    script = sites.write(f"{site.folder}/growth.lua", f'request = function() return wrk.format("GET", "{url}") end\n')
+
+    def load(seconds):
+        done, trouble = wrk(f"http://127.0.0.1:{sites.OURS}", 64, seconds, script)
+        if trouble:
+            print(f"  {trouble}")
+        return done
+
+    done = load(1)
+    before = memory_mib(site.pid("ours"))
+    while done < count:
+        done += load(5 if count > 100_000 else 1)
+    after = memory_mib(site.pid("ours"))
+    print(f"memory: {before:.1f} MiB, and {after:.1f} MiB after {done:,} hits of 2k")
+    bar(f"growth over {done:,} requests, in MiB", after - before, 2)
+
+
+def fill(site, count):
+    """So many entries, each with a blob of its own."""
+    path = f"http://127.0.0.1:{sites.ORIGIN}/v2/bench/many/blobs/"
+    done = 0
+    while done < count:
+        script = sites.write(f"{site.folder}/fill.lua", f"local n = {done}\nrequest = function()\n  n = n + 1\n"
+                             f'  return wrk.format("GET", "{path}" .. n)\nend\n')
+        some, trouble = wrk(f"http://127.0.0.1:{sites.OURS}", 32, 10 if count > 10_000 else 1, script)
+        if trouble or some == 0:
+            raise RuntimeError(f"the cache is not filled: {trouble}")
+        done += some
+    text = urllib.request.urlopen(f"http://127.0.0.1:{sites.OURS_API}/metrics").read().decode()
+    print("in the cache: " + ", ".join(re.findall(r"^propeller_store_(?:entries|blobs) \d+", text, re.MULTILINE)))
+
+
 def idle(site, count):
-    files = resource.getrlimit(resource.RLIMIT_NOFILE)
-    count = min(count, files[1] - 100)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (count + 100, files[1]))
+    count = connections_of(count)
+    fill(site, 10 * count)
     url = f"http://127.0.0.1:{sites.ORIGIN}{site.paths['2k']}"
     before = memory_mib(site.pid("ours"))
     for title, authority, target, most in (("plain", None, url, 64),
@@ -164,7 +229,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("program")
     parser.add_argument("--quick", action="store_true", help="one short round of everything")
-    parser.add_argument("--only", default="hits,tls,miss,idle")
+    parser.add_argument("--only", default="hits,tls,miss,crowd,growth,idle")
     asked = parser.parse_args()
     if not shutil.which("nginx") or not shutil.which("wrk"):
         sys.exit("bench: the forward proxy is not measured: it takes Debian's wrk and nginx-light")
@@ -174,7 +239,9 @@ def main():
         try:
             site.start_all()
             run = {"hits": lambda: hits(site, rounds, seconds), "tls": lambda: tls(site, rounds, 50 if asked.quick else 500),
-                   "miss": lambda: miss(site, rounds), "idle": lambda: idle(site, 500 if asked.quick else 10000)}
+                   "miss": lambda: miss(site, rounds), "crowd": lambda: crowd(site, 500 if asked.quick else 4000),
+                   "growth": lambda: growth(site, 100_000 if asked.quick else 1_000_000),
+                   "idle": lambda: idle(site, 500 if asked.quick else 10_000)}
             for name in asked.only.split(","):
                 run[name]()
         finally:

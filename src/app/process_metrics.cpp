@@ -39,6 +39,12 @@ double open_descriptors() {
   return count;
 }
 
+double descriptors_max() {
+  rlimit limit{};
+  getrlimit(RLIMIT_NOFILE, &limit);
+  return static_cast<double>(limit.rlim_cur);
+}
+
 }  // namespace
 
 void register_process_metrics(observe::Metrics& metrics) {
@@ -49,6 +55,7 @@ void register_process_metrics(observe::Metrics& metrics) {
   metrics.gauge_function("process_resident_memory_bytes", "Memory in use.", resident_bytes);
   metrics.counter_function("process_cpu_seconds_total", "User and system time.", cpu_seconds);
   metrics.gauge_function("process_open_fds", "Open file descriptors.", open_descriptors);
+  metrics.gauge_function("process_max_fds", "How many file descriptors may be open.", descriptors_max);
   metrics.counter_function("propeller_log_lines_dropped_total",
                            "Log lines lost because they could not be written fast enough.",
                            [] { return static_cast<double>(observe::dropped_lines()); });

@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "app/forward_app.hpp"
+#include "app/open_files.hpp"
 #include "app/service.hpp"
 #include "forward/settings_check.hpp"
 #include "observe/log.hpp"
@@ -66,6 +67,7 @@ int run_site(const config::SiteLoaded& site, LoadAgain load_again) {
         "nothing is configured: running the forward proxy with its built-in default",
         {kv("cache", site.forward.settings.cache.dir.native()), kv("help", "propeller-proxy run --help")});
   }
+  raise_open_files_limit();
   const auto& settings = site.bridge.settings;
   observe::Metrics metrics;
   std::optional<stream::Bridge> bridge;

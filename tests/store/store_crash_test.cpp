@@ -15,7 +15,7 @@ namespace {
 
 // A drill raises it (to 200, say); in every run a short form is enough.
 int kill_count() {
-  const char* text = std::getenv("PROPELLER_STORE_KILLS");  // NOLINT(concurrency-mt-unsafe): before any thread
+  const char* text = std::getenv("PROPELLER_KILLS");  // NOLINT(concurrency-mt-unsafe): before any thread
   return text != nullptr ? std::atoi(text) : 10;
 }
 
