@@ -1,26 +1,17 @@
 #include "app/process_metrics.hpp"
 
 #include <sys/resource.h>
-#include <unistd.h>
 
 #include <chrono>
 #include <filesystem>
-#include <fstream>
 
+#include "app/resident.hpp"
 #include "app/service.hpp"
 #include "observe/log.hpp"
 
 namespace propeller::app {
 
 namespace {
-
-double resident_bytes() {
-  std::ifstream statm("/proc/self/statm");
-  double total = 0;
-  double resident = 0;
-  statm >> total >> resident;
-  return resident * static_cast<double>(sysconf(_SC_PAGESIZE));
-}
 
 double cpu_seconds() {
   rusage usage{};

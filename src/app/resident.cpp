@@ -2,6 +2,7 @@
 
 #include <malloc.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include <charconv>
 #include <fstream>
@@ -28,6 +29,22 @@ void release_resident_pages() {
     // Only advice: where the kernel refuses it, nothing is lost.
     (void)madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED);  // NOLINT(performance-no-int-to-ptr)
   }
+}
+
+void release_free_heap() {
+  // Program text and stacks are in memory besides what is allocated.
+  constexpr double kOtherBytes = 32.0 * 1024 * 1024;
+  const struct mallinfo2 heap = mallinfo2();
+  const auto used = static_cast<double>(heap.uordblks) + static_cast<double>(heap.hblkhd);
+  if (resident_bytes() > used + kOtherBytes) malloc_trim(0);
+}
+
+double resident_bytes() {
+  std::ifstream statm("/proc/self/statm");
+  double total = 0;
+  double resident = 0;
+  statm >> total >> resident;
+  return resident * static_cast<double>(sysconf(_SC_PAGESIZE));
 }
 
 }  // namespace propeller::app

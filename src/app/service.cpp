@@ -95,13 +95,17 @@ std::vector<admin::Route> routes(const Planes& planes, const observe::Metrics& m
 }
 
 /// Start-up is over a second after it began, and a burst of transfers some time after its end.
-async::awaitable<void> keep_small(bool goes_on) {
+async::awaitable<void> keep_small(bool is_kept_small) {
   release_resident_pages();
   co_await async::sleep_for(kStartupTime);
+  release_resident_pages();
   for (;;) {
-    release_resident_pages();
-    if (!goes_on) co_return;
     co_await async::sleep_for(kReleaseInterval);
+    if (is_kept_small) {
+      release_resident_pages();
+    } else {
+      release_free_heap();
+    }
   }
 }
 

@@ -205,7 +205,7 @@ awaitable<Http1Session::Next> Http1Session::hand_over(Response& response) {
   if (auto sent = co_await stream_.write(out_); !sent) co_return Next::end;
   stream_.unread(reader_.body_input());
   stream_.set_timeouts({.read = limits_.read_timeout, .write = limits_.write_timeout});
-  co_await response.takeover->run(stream_);
+  takeover_ = std::move(response.takeover);
   co_return Next::end;
 }
 

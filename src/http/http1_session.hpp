@@ -1,5 +1,6 @@
 #pragma once
 
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -21,6 +22,9 @@ class Http1Session final : public ServerSession, public Request {
   void drain() override;
   /// The client began with the preface of HTTP/2, which lies in the stream again: run() has ended for that.
   [[nodiscard]] bool is_http2_wanted() const { return is_http2_wanted_; }
+  /// Who goes on with the stream, which holds what came after the request's head: run() has ended for that. Null when
+  /// nobody does.
+  [[nodiscard]] std::unique_ptr<Takeover> takeover() { return std::move(takeover_); }
 
   // Request
   BodySource& body() override { return body_; }
@@ -65,6 +69,7 @@ class Http1Session final : public ServerSession, public Request {
   ParsedRequest parsed_;
   std::string out_;  ///< the head that is written, or what goes between pieces of a body
   DateClock date_;
+  std::unique_ptr<Takeover> takeover_;
   std::size_t head_bytes_ = 0;
   std::uint64_t served_ = 0;
   bool is_idle_ = false, is_draining_ = false, is_continue_due_ = false, is_continue_refused_ = false,

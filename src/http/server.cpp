@@ -61,13 +61,18 @@ awaitable<void> Server::serve(net::Stream& stream, Handler& handler) {
   };
   const Close close{stream};
   if (stream.info().tls && stream.info().tls->alpn == "h2") co_return co_await serve_http2(stream, handler);
+  // The session is gone by then: a tunnel may last for days.
+  const auto sequel = co_await serve_http1(stream, handler);
+  if (sequel.takeover) co_await sequel.takeover->run(stream);
+  if (sequel.is_http2) co_await serve_http2(stream, handler);
+}
+
+awaitable<Server::Sequel> Server::serve_http1(net::Stream& stream, Handler& handler) {
   Http1Session session(limits_, figures_, handler, stream);
-  {
-    const Registration registration(sessions_, session);
-    if (is_draining_) session.drain();
-    co_await run_then_join(session.run(), session.session_tasks());
-  }
-  if (session.is_http2_wanted()) co_await serve_http2(stream, handler);
+  const Registration registration(sessions_, session);
+  if (is_draining_) session.drain();
+  co_await run_then_join(session.run(), session.session_tasks());
+  co_return Sequel{.takeover = session.takeover(), .is_http2 = session.is_http2_wanted()};
 }
 
 awaitable<void> Server::serve_http2(net::Stream& stream, Handler& handler) {

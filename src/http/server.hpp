@@ -136,6 +136,12 @@ class Server {
   [[nodiscard]] const ServerFigures& figures() const { return figures_; }
 
  private:
+  /// What a connection of HTTP/1.1 turns into.
+  struct Sequel {
+    std::unique_ptr<Takeover> takeover;
+    bool is_http2 = false;
+  };
+  awaitable<Sequel> serve_http1(net::Stream& stream, Handler& handler);
   awaitable<void> serve_http2(net::Stream& stream, Handler& handler);
 
   const ServerLimits limits_;

@@ -93,6 +93,7 @@ class Stream {
 
  protected:
   Stream(boost::asio::any_io_executor executor, StreamInfo info, Origin origin);
+  [[nodiscard]] static async::awaitable<Result<void>> no_wait();
   /// Behind everything that is ready to run on this core; resets the count of calls that did not wait.
   async::awaitable<void> let_others_run(std::uint32_t& without_waiting);
   StreamInfo info_;

@@ -240,9 +240,9 @@ Result<std::size_t> TlsStream::send_now(std::span<const std::string_view> parts)
 
 awaitable<Result<void>> TlsStream::wait_readable() {
   // Without a read that found nothing, a whole record may lie in OpenSSL's buffer, and no more come.
-  if (!std::exchange(is_starved_, false) && ::SSL_has_pending(ssl_.get()) == 1) co_return Result<void>{};
-  if (std::exchange(read_wants_room_, false)) co_return co_await below_->wait_output();
-  co_return co_await below_->wait_input();
+  if (!std::exchange(is_starved_, false) && ::SSL_has_pending(ssl_.get()) == 1) return no_wait();
+  if (std::exchange(read_wants_room_, false)) return below_->wait_output();
+  return below_->wait_input();
 }
 
 awaitable<Result<void>> TlsStream::wait_writable() { return below_->wait_output(); }
