@@ -81,8 +81,8 @@ class Peer {
     }
     return message;
   }
-  /// The connection is over and nothing more came.
-  bool is_ended() { return !fill() && buffer_.empty(); }
+  /// The connection is over and nothing more came; silence for kPatience is no end.
+  bool is_ended() { return !fill() && buffer_.empty() && is_over_; }
   [[nodiscard]] int native_handle() const { return socket_.get(); }
   [[nodiscard]] bool was_reset() const { return was_reset_; }
   /// Nothing comes within that time, not even the end.
@@ -98,7 +98,8 @@ class Peer {
     char room[16 * 1024];
     const ssize_t got = ::recv(socket_.get(), room, sizeof room, 0);
     if (got < 0 && errno == ECONNRESET) was_reset_ = true;
-    if (got <= 0) return false;
+    is_over_ = got <= 0;
+    if (is_over_) return false;
     buffer_.append(room, static_cast<std::size_t>(got));
     return true;
   }
@@ -111,6 +112,7 @@ class Peer {
   base::FileDescriptor socket_;
   std::string buffer_;
   bool was_reset_ = false;
+  bool is_over_ = false;
 };
 
 /// A listening socket whose connections the test takes by hand: a scripted upstream.
