@@ -251,8 +251,11 @@ TEST_F(ForwardKeys, EveryLineOfTheLogIsJsonWhereTheFileSaysSo) {
 }
 
 TEST_F(ForwardKeys, WhoWantsBodiesLoggedIsToldWhereTheyAreKept) {
-  write_config(usual("logging: {include_body: true}\n"));
-  EXPECT_THAT(run_program({"check"}, environment()).err, HasSubstr("recording.max_body_size"));
+  for (const bool is_wanted : {true, false}) {
+    write_config(usual(fmt::format("logging: {{include_body: {}}}\n", is_wanted)));
+    const auto outcome = run_program({"check"}, environment());
+    EXPECT_EQ(outcome.err.contains("recording.max_body_size"), is_wanted) << outcome.err;
+  }
 }
 
 // The file lets nothing of the log through, so that start() sees its line only if the level is another one.
