@@ -62,7 +62,8 @@ std::uint16_t free_port() {
   std::uniform_int_distribution<int> pick(12'000, 32'000);
   for (int attempt = 0; attempt < 200; ++attempt) {
     const auto port = static_cast<std::uint16_t>(pick(random));
-    if (can_bind(port)) return port;
+    // Not the proxy's defaults: to a proxy that is told nothing else they are its own, and no target.
+    if (port != 17080 && port != 17081 && can_bind(port)) return port;
   }
   throw std::runtime_error("no free TCP port");
 }
