@@ -112,8 +112,19 @@ class ForwardLoader {
       // "line 3: what" becomes "file:3: what".
       return error(fmt::format("{}:{}", loaded_.file.string(), std::string_view(root.error().detail).substr(5)));
     }
+    warn_of_writers();
     root_ = std::move(*root);
     loaded_.sections = read_site(root_, loaded_.file.string(), loaded_.settings, loaded_.problems);
+  }
+
+  /// Whoever writes the file decides whom we serve, and which hosts get which secrets.
+  void warn_of_writers() {
+    namespace fs = std::filesystem;
+    std::error_code error;
+    const auto mode = fs::status(loaded_.file, error).permissions();
+    if (error || (mode & fs::perms::others_write) == fs::perms::none) return;
+    loaded_.problems.warnings.push_back(
+        fmt::format("{}: everybody on this machine may change it (chmod o-w mends that)", loaded_.file.string()));
   }
 
   void take_variables() {

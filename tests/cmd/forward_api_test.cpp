@@ -62,7 +62,21 @@ TEST_F(ForwardApi, ADocumentWithAMistakeChangesNothingAndSaysWhy) {
   EXPECT_TRUE(post(R"({"allowlist":{"domains":["a*b*"]}})").has("{\"error\":\"invalid allowlist domain: a*b*\"}\n"));
   EXPECT_TRUE(patch(R"({"allowlist":{"ips":["x"]}})").has("{\"error\":\"invalid IP/CIDR: x\"}\n"));
   EXPECT_TRUE(patch(R"({"headers":{"a b":{}}})").has("{\"error\":\"invalid domain pattern: a b\"}\n"));
+  EXPECT_TRUE(post(R"({"headers":{"a":{"conditions":[{"header":""}]}}})").has("400 Bad Request"));
+  EXPECT_TRUE(patch(R"({"headers":{"a":{"set":{"Content-Length":"5"}}}})").has("400 Bad Request"));
   EXPECT_TRUE(curl({blob(plain_)}).has(" 403")) << "the first one holds";
+}
+
+// Lists could only grow, and the same address came into them again and again.
+TEST_F(ForwardApi, AListIsShortenedByPostAndHoldsNothingTwice) {
+  start();
+  EXPECT_TRUE(post(R"({"allowlist":{"enabled":true,"ips":["127.0.0.0/8","10.0.0.1"]}})").has("\"ok\""));
+  EXPECT_TRUE(patch(R"({"allowlist":{"ips":["10.0.0.1","10.0.0.2","10.0.0.2"]}})").has("\"ok\""));
+  const auto listed = api("/api/config");
+  EXPECT_TRUE(listed.has(R"("ips":["127.0.0.0/8","10.0.0.1","10.0.0.2"])")) << listed.output;
+  EXPECT_TRUE(curl({blob(plain_)}).has("200 OK"));
+  EXPECT_TRUE(post(R"({"allowlist":{"enabled":true,"ips":["10.0.0.1"]}})").has("\"ok\""));
+  EXPECT_TRUE(curl({blob(plain_)}).has(" 403")) << "it was taken off the list";
 }
 
 TEST_F(ForwardApi, GetConfigShowsTheRulesWithoutTheirSecrets) {

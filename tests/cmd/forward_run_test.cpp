@@ -1,14 +1,18 @@
 // The forward proxy as its users meet it: the real program, its configuration file, curl.
 #include <gmock/gmock.h>
+#include <sys/resource.h>
 
 #include <csignal>
+#include <deque>
 
 #include "forward_site.hpp"
+#include "http/peer.hpp"
 #include "support/mosquitto.hpp"
 
 namespace propeller::cmd {
 namespace {
 
+using namespace std::chrono_literals;
 using support::wait_until;
 using testing::ContainsRegex;
 using testing::HasSubstr;
@@ -149,6 +153,45 @@ TEST_F(ForwardRun, SigtermWaitsForARequestInProgress) {
   EXPECT_EQ(client.wait_exit(), 0) << client.output();
   client.wait_output_end();
   EXPECT_EQ(client.output(), "some bytes of a blob");
+}
+
+// Connections that had nothing to do were waited for until the process was killed.
+TEST_F(ForwardRun, SigtermDoesNotWaitForConnectionsThatDoNothing) {
+  start({{"PROXY_SHUTDOWN_TIMEOUT", "10m"}});
+  auto kept = http::Peer::connect(port_);
+  kept.send("GET " + blob(plain_) + " HTTP/1.1\r\nHost: " + plain_.host() + "\r\n\r\n");
+  EXPECT_TRUE(kept.read_message().ends_with("some bytes of a blob"));
+  stop();
+  EXPECT_TRUE(kept.is_ended());
+}
+
+// An accept() that failed was tried again at once, for ever.
+TEST_F(ForwardRun, OutOfDescriptorsItWaitsAndGoesOnLater) {
+  start();
+  const auto open_files = [&] {
+    const std::filesystem::directory_iterator files("/proc/" + std::to_string(process_->pid()) + "/fd");
+    return static_cast<rlim_t>(std::distance(begin(files), end(files)));
+  };
+  const rlim_t few = open_files() + 4;
+  const rlimit limit{.rlim_cur = few, .rlim_max = few};
+  ASSERT_EQ(::prlimit(process_->pid(), RLIMIT_NOFILE, &limit, nullptr), 0);
+  {
+    std::deque<http::Peer> clients;
+    while (clients.size() < 20) clients.push_back(http::Peer::connect(port_));
+    EXPECT_TRUE(wait_until([&] { return open_files() >= few; })) << open_files();
+    const auto before = process_->cpu_seconds();
+    EXPECT_FALSE(wait_until([&] { return process_->cpu_seconds() > before + 0.15; }, 500ms)) << "it spins";
+  }
+  EXPECT_TRUE(wait_until([&] { return curl({blob(plain_)}).has("200 OK"); })) << log();
+}
+
+// Those whom the rules are for could write them.
+TEST_F(ForwardRun, AFileThatEverybodyMayChangeIsAWarning) {
+  EXPECT_THAT(run_program({"check"}, environment()).err, Not(HasSubstr("everybody")));
+  std::filesystem::permissions(config_, std::filesystem::perms::others_write, std::filesystem::perm_options::add);
+  const auto outcome = run_program({"check"}, environment());
+  EXPECT_EQ(outcome.exit_code, 0);
+  EXPECT_THAT(outcome.err, HasSubstr("warning: " + config_.string() + ": everybody on this machine may change it"));
 }
 
 TEST_F(ForwardRun, CheckTellsEveryProblemOfBothPlanesWithFileAndLine) {

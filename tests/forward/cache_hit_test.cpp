@@ -1,4 +1,6 @@
 // What was fetched once, through the proxy's port: who gets it again, and how.
+#include <sys/stat.h>
+
 #include <fstream>
 #include <regex>
 
@@ -28,7 +30,7 @@ TEST_F(CacheTest, TheSecondPullDoesNotReachTheRegistry) {
   const std::string bytes = noise(300'000);
   const auto address = store_blob(bytes);
   const auto again = site.get(address);
-  EXPECT_EQ(again.status, 200);
+  EXPECT_TRUE(again.head.starts_with("HTTP/1.1 200 OK\r\n")) << again.head;
   EXPECT_EQ(again.body, bytes);
   EXPECT_EQ(again.field("X-Cache"), "HIT");
   EXPECT_EQ(again.field("Content-Type"), "application/octet-stream");
@@ -72,6 +74,44 @@ TEST_F(CacheTest, InterceptedHttpsHitsToo) {
   }
   EXPECT_EQ(secure.requests_with("/blobs/"), 1);
   site.stop();  // before the server: it would write its farewell to a connection that is gone
+}
+
+// Every hit wrote the whole of it to the disk again.
+TEST_F(CacheTest, AHitStoresNothing) {
+  site.start();
+  const auto address = store_blob("bytes");
+  const auto file = directory / ("cache/blobs/sha256/" + base::sha256("bytes").hex());
+  struct stat before{}, after{};
+  ASSERT_EQ(::stat(file.c_str(), &before), 0);
+  for (int i = 0; i < 5; ++i) EXPECT_TRUE(site.get(address).is_hit());
+  EXPECT_TRUE(site.is_idle());
+  ASSERT_EQ(::stat(file.c_str(), &after), 0);
+  EXPECT_EQ(after.st_ino, before.st_ino);
+  EXPECT_EQ(after.st_mtim.tv_nsec, before.st_mtim.tv_nsec);
+  EXPECT_EQ(site.proxy->cache_stats().stores, 1U);
+}
+
+// While one hit was read, the others waited.
+TEST_F(CacheTest, AHitThatNobodyReadsHoldsNobodyUp) {
+  site.settings.threads = 1;
+  site.start();
+  const auto address = store_blob(noise(16'000'000));
+  auto stuck = site.ask(address);
+  EXPECT_TRUE(stuck.read_head().contains("X-Cache: HIT"));
+  EXPECT_TRUE(site.get(address).is_hit());
+  EXPECT_TRUE(site.get(store_blob("another")).is_hit());
+}
+
+// It pushed out everything else, and then itself.
+TEST_F(CacheTest, WhatIsLargerThanTheCacheLeavesTheOthersThere) {
+  site.options.size_bytes_max = 100'000;
+  site.start();
+  const auto address = store_blob("bytes");
+  registry.push_blob("acme/m", noise(300'000));
+  EXPECT_TRUE(site.get(url(noise(300'000))).body == noise(300'000));
+  EXPECT_TRUE(site.is_idle());
+  EXPECT_TRUE(site.get(address).is_hit());
+  EXPECT_EQ(site.proxy->cache_stats().evictions, 0U);
 }
 
 // Through a tunnel to an address, Host is only claimed: what one host behind it has is not served as another's.
@@ -229,6 +269,7 @@ TEST_F(CacheTest, AnotherHostHasToGiveTheSameBytesItself) {
   ASSERT_TRUE(site.has_stored(2));
   EXPECT_EQ(registry.requests().size(), 2U);
   EXPECT_EQ(site.store->status().blobs, 1U) << "one copy of the bytes";
+  EXPECT_EQ(site.proxy->cache_stats().current_size, 16U) << "counted once";
   EXPECT_TRUE(site.get(url("shared by digest", "localhost")).is_hit());
 }
 

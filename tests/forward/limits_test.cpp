@@ -43,6 +43,26 @@ TEST_F(LimitsTest, SlowClientsNeitherHinderAGoodOneNorStayForEver) {
   EXPECT_TRUE(support::wait_until([&] { return open_files() <= files_before + 2; })) << open_files() - files_before;
 }
 
+// Something stayed behind for good of every connection that had been served.
+TEST_F(LimitsTest, AnsweredConnectionsLeaveNothingBehind) {
+  settings.threads = 1;
+  start();
+  const auto ask = [&](std::string_view connection) {
+    const auto url = blob(plain, "plain bytes");
+    auto client = Peer::connect(port);
+    client.send("GET " + url + " HTTP/1.1\r\nHost: " + plain.host() + "\r\nConnection: " + std::string(connection) +
+                "\r\n\r\n");
+    return client.read_message().ends_with("plain bytes");
+  };
+  EXPECT_TRUE(ask("close"));
+  EXPECT_TRUE(support::wait_until([&] { return proxy->connections() == 0; }));
+  const auto files_before = open_files();
+  for (int i = 0; i < 100; ++i) EXPECT_TRUE(ask(i % 2 == 0 ? "close" : "keep-alive"));
+  EXPECT_TRUE(support::wait_until([&] { return proxy->connections() == 0; })) << proxy->connections() << " left";
+  // But for a few connections to the origin, which are kept.
+  EXPECT_TRUE(support::wait_until([&] { return open_files() <= files_before + 10; })) << open_files() - files_before;
+}
+
 // More at once than hashes are computed at a time: nobody who is right is turned away.
 TEST_F(LimitsTest, ManyConnectionsWithOneLoginAllPass) {
   support::write_file(directory / "users", "bob:$2y$05$abcdefghijklmnopqrstuuhKF09ZYWwH2zP/0fwE1X8e/Q1YNx/hO\n");  // x

@@ -1,5 +1,6 @@
 // The proxy as its users meet it: curl through a real listener, to servers of HTTP and HTTPS on loopback.
 #include "forward/proxy_fixture.hpp"
+#include "forward/tls_peer.hpp"
 
 namespace propeller::forward {
 namespace {
@@ -23,6 +24,33 @@ TEST_F(ProxyTest, InterceptsHttpsWithALeafOfItsOwnAuthority) {
     EXPECT_TRUE(contains(got, "secure bytes")) << host;
     EXPECT_TRUE(contains(got, "1.1 propeller-proxy")) << "not intercepted";
   }
+}
+
+// Each request was a CONNECT and a handshake of its own: answers lost their length, and closed the connection.
+TEST_F(ProxyTest, AnInterceptedConnectionIsKeptForTheNextRequest) {
+  start();
+  std::vector<std::string> arguments{"--http1.1", "-w", "%{num_connects} new, %header{content-length} long; "};
+  for (int i = 0; i < 3; ++i) {
+    for (const auto& each : {std::string("-o"), std::string("/dev/null"), blob(secure, "secure bytes", "localhost")})
+      arguments.push_back(each);
+  }
+  EXPECT_EQ(curl(arguments).output, "1 new, 12 long; 0 new, 12 long; 0 new, 12 long; ");
+}
+
+// Keys were made for every connection, which cost more than everything else together.
+TEST_F(ProxyTest, TheLeafOfAHostIsMadeOnce) {
+  start();
+  const auto shown = [&](const std::string& host) {
+    const auto target = host + ":" + std::to_string(secure.port());
+    auto below = http::Peer::connect(port);
+    below.send("CONNECT " + target + " HTTP/1.1\r\nHost: " + target + "\r\n\r\n");
+    below.read_head();
+    return TlsPeer(below, directory / "certs/ca.crt", host, "http/1.1").certificate();
+  };
+  const auto first = shown("localhost");
+  EXPECT_FALSE(first.empty());
+  EXPECT_TRUE(shown("localhost") == first);
+  EXPECT_FALSE(shown("127.0.0.1") == first);
 }
 
 TEST_F(ProxyTest, HostsThatPassThroughShowTheirOwnCertificate) {

@@ -107,6 +107,17 @@ TEST_F(SocksTest, ErrorsOfDiallingHaveTheirReplies) {
   }
 }
 
+// Forbidden names were told to the name server first. Neither of these has an address: who had asked would say so.
+TEST_F(SocksTest, WhatIsNotOnTheListIsNotAskedForInDns) {
+  settings.rules.allowlist = {.is_enabled = true, .domains = {"listed.invalid"}, .ips = {}};
+  start();
+  auto listed = greeted(), other = greeted();
+  EXPECT_EQ(reply(listed, to_name("listed.invalid", 25)), 4);
+  EXPECT_EQ(reply(other, to_name("other.invalid", 25)), 2);
+  EXPECT_TRUE(contains(curl({"http://listed.invalid/"}), " 502"));
+  EXPECT_TRUE(contains(curl({"http://other.invalid/"}), " 403"));
+}
+
 TEST_F(SocksTest, ANameThatResolvesToAForbiddenAddressIsNotAllowed) {
   settings.proxy.allow_targets.clear();
   start();

@@ -1,7 +1,9 @@
 #pragma once
 
 #include <openssl/ssl.h>
+#include <openssl/x509.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <string>
 #include <string_view>
@@ -35,6 +37,15 @@ class TlsPeer {
     unsigned size = 0;
     ::SSL_get0_alpn_selected(ssl_.get(), &name, &size);
     return {reinterpret_cast<const char*>(name), size};
+  }
+  /// The server's own, in DER.
+  [[nodiscard]] std::string certificate() const {
+    const X509* const shown = ::SSL_get0_peer_certificate(ssl_.get());
+    unsigned char* der = nullptr;
+    const int size = shown == nullptr ? 0 : ::i2d_X509(shown, &der);
+    const std::string bytes(reinterpret_cast<const char*>(der), static_cast<std::size_t>(std::max(size, 0)));
+    OPENSSL_free(der);
+    return bytes;
   }
   bool send(std::string_view bytes) {
     return ::SSL_write(ssl_.get(), bytes.data(), static_cast<int>(bytes.size())) == static_cast<int>(bytes.size());
