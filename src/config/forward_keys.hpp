@@ -50,6 +50,7 @@ void for_each_key(const Visit& visit) {
   visit("recording.max_body_size", kAtRestart, [](auto& f) -> auto& { return f.recording.body_size_max_bytes; });
   visit("recording.max_size", kAtRestart, [](auto& f) -> auto& { return f.recording.size_max_bytes; });
   visit("recording.max_days", kAtRestart, [](auto& f) -> auto& { return f.recording.days_max; });
+  visit("recording.streams", kAtRestart, [](auto& f) -> auto& { return f.recording.are_streams_kept; });
   visit("api.listen", kAtRestart, [](auto& f) -> auto& { return f.api.listen; });
   visit("api.auth", kAtOnce, [](auto& f) -> auto& { return f.api.auth; });
   visit("api.token_file", kAtRestart, [](auto& f) -> auto& { return f.api.token_file; });

@@ -141,6 +141,7 @@ struct Recording {
   std::int64_t body_size_max_bytes = 0;  ///< 0: no bodies, -1: whole bodies
   std::uint64_t size_max_bytes = 1 * base::kGiB;
   std::uint32_t days_max = 7;
+  bool are_streams_kept = false;  ///< the bytes of upgraded connections, as they pass
 
   friend bool operator==(const Recording&, const Recording&) = default;
 };

@@ -152,6 +152,11 @@ void read_recording(YamlSection section, Recording& to) {
   section.value("max_body_size", [&](V v) { return set_size_or_all(to.body_size_max_bytes, v); });
   section.value("max_size", [&](V v) { return set_size(to.size_max_bytes, v, base::kMiB); });
   section.value("max_days", [&](V v) { return set_count(to.days_max, v, 1, kRecordingDaysMax); });
+  section.boolean("streams", to.are_streams_kept);
+  if (to.are_streams_kept) {
+    section.report().warning(section.line_of("streams"), section.path_of("streams"),
+                             "what passes through WebSockets is written down with the secrets in it");
+  }
   if (to.is_enabled && to.dir.empty())
     section.report().error(section.line_of("dir"), section.path_of("dir"), "a directory is needed");
   section.finish();

@@ -2,6 +2,7 @@
 
 #include <fmt/ostream.h>
 
+#include "forward/recorded_takeover.hpp"
 #include "http/syntax.hpp"
 
 namespace propeller::forward {
@@ -144,6 +145,11 @@ awaitable<http::Response> ObservedHandler::handle_recorded(http::Request& reques
   RecordedRequest recorded(request, exchange);
   auto response = co_await inner_.handle(recorded);
   note_response(response, record);
+  if (response.status == 101 && response.takeover && observer_.recorder->keeps_streams()) {
+    record.stream = observer_.recorder->open_stream(record.upgrade_type);
+    if (record.stream)
+      response.takeover = record_takeover(std::move(response.takeover), *observer_.recorder, record.stream->session_id);
+  }
   if (response.body)
     response.body = std::make_unique<RecordedBody>(std::move(response.body), exchange, record.response);
   co_return response;

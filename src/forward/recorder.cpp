@@ -139,8 +139,8 @@ void Recorder::add_to_stream(const std::string& session_id, StreamDirection dire
     if (found == streams_.end()) return;
     (direction == StreamDirection::to_server ? found->second.client_bytes : found->second.server_bytes) += size;
   }
-  const StreamData data{.id = session_id, .bytes = std::move(bytes), .direction = direction, .at = clock_.wall_now()};
-  if (push(data, size, false)) return;
+  StreamData data{.id = session_id, .bytes = std::move(bytes), .direction = direction, .at = clock_.wall_now()};
+  if (push(std::move(data), size, false)) return;
   ++dropped_;
   const std::lock_guard lock(mutex_);
   if (const auto found = streams_.find(session_id); found != streams_.end()) {

@@ -63,6 +63,7 @@ class Recorder {
   [[nodiscard]] Counts counts() const;
   /// How much of a body is worth keeping; 0: nothing.
   [[nodiscard]] std::size_t body_bytes_max() const;
+  [[nodiscard]] bool keeps_streams() const { return settings_.are_streams_kept; }
 
  private:
   using Time = std::chrono::system_clock::time_point;

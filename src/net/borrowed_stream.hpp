@@ -4,10 +4,10 @@
 
 namespace propeller::net {
 
-/// A Stream for those who want to own one, on top of one that somebody else owns.
+/// A Stream for those who want to own one, on top of one that somebody else owns; or to look at what passes.
 ///
 /// Lifetime: `below` outlives it, and is used by nobody else meanwhile.
-class BorrowedStream final : public Stream {
+class BorrowedStream : public Stream {
  public:
   explicit BorrowedStream(Stream& below) : Stream(below.executor(), below.info(), below.origin()), below_(below) {}
 
@@ -22,9 +22,11 @@ class BorrowedStream final : public Stream {
     below_.set_read_deadline(deadline);
   }
 
- private:
+ protected:
   Result<std::optional<std::size_t>> receive_now(std::span<char> room) override { return below_.try_read(room); }
   Result<std::size_t> send_now(std::span<const std::string_view> parts) override { return below_.try_write(parts); }
+
+ private:
   async::awaitable<Result<void>> wait_readable() override { return below_.wait_input(); }
   async::awaitable<Result<void>> wait_writable() override { return below_.wait_output(); }
   bool has_arrived() override { return below_.has_input(); }

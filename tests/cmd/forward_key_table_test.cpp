@@ -72,6 +72,7 @@ constexpr auto kKeys = std::to_array<Row>({
     {"recording.max_body_size", "ForwardTraffic.ExchangesAreRecordedWithoutTheirSecrets"},
     {"recording.max_size", "ForwardStorageKeys.RecordingsThatAreTooMuchMakeRoom"},
     {"recording.max_days", "ForwardStorageKeys.RecordingsAreKeptForSoManyDays"},
+    {"recording.streams", "ForwardStorageKeys.UpgradedConnectionsAreRecordedWhereStreamsAreAskedFor"},
     {"api.listen", "ForwardKeys.TheApiIsOnItsAddressOnly"},
     {"api.auth", "ForwardApi.WithAuthTokenItIsAskedForOfEverybody"},
     {"api.token_file", "ForwardKeys.TheTokenIsTheOneInItsFile"},

@@ -5,6 +5,7 @@
 
 #include "base/digest.hpp"
 #include "forward_site.hpp"
+#include "http/peer.hpp"
 
 namespace propeller::cmd {
 namespace {
@@ -67,6 +68,29 @@ class ForwardStorageKeys : public ForwardSite {
     EXPECT_TRUE(wait_until([&] { return metrics().contains("\npropeller_forward_recorded_total 1\n"); }));
     stop();
     return std::filesystem::exists(file);
+  }
+
+  /// Upgrades a connection and says what was recorded of its bytes.
+  [[nodiscard]] std::string stream_recorded(const std::string& keys) {
+    const auto directory = files_ / "recordings";
+    write_config(usual("recording: {enabled: true, dir: " + directory.string() + ", " + keys + "}\n"));
+    start();
+    http::PeerListener server;
+    const auto host = "127.0.0.1:" + std::to_string(server.port());
+    auto client = http::Peer::connect(port_);
+    client.send("GET http://" + host + "/ HTTP/1.1\r\nHost: " + host +
+                "\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n");
+    auto upstream = server.accept();
+    upstream.read_head();
+    upstream.send("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\nhello");
+    EXPECT_TRUE(client.read_until("hello").ends_with("\r\n\r\nhello"));
+    upstream.close();
+    client.close();
+    stop();
+    std::string text;
+    for (const auto& file : std::filesystem::directory_iterator(directory / "streams"))
+      text += support::read_file(file.path());
+    return text;
   }
 
   const std::filesystem::path directory_ = files_ / "cache";
@@ -133,6 +157,11 @@ TEST_F(ForwardStorageKeys, RecordingsAreKeptForSoManyDays) {
 TEST_F(ForwardStorageKeys, RecordingsThatAreTooMuchMakeRoom) {
   EXPECT_TRUE(is_left("max_size: 3MiB", 1, 2 * 1024 * 1024));
   EXPECT_FALSE(is_left("max_size: 1MiB", 1, 2 * 1024 * 1024));
+}
+
+TEST_F(ForwardStorageKeys, UpgradedConnectionsAreRecordedWhereStreamsAreAskedFor) {
+  EXPECT_EQ(stream_recorded("streams: false"), "");
+  EXPECT_THAT(stream_recorded("streams: true"), HasSubstr("hello"));
 }
 
 }  // namespace

@@ -105,6 +105,7 @@ TEST(SiteFile, EveryKeyReachesItsField) {
       {"recording: {max_body_size: 10485760}", [](F f, S) { return f.recording.body_size_max_bytes == 10485760; }},
       {"recording: {max_size: 2MiB}", [](F f, S) { return f.recording.size_max_bytes == 2 * base::kMiB; }},
       {"recording: {max_days: 2}", [](F f, S) { return f.recording.days_max == 2; }},
+      {"recording: {streams: true}", [](F f, S) { return f.recording.are_streams_kept; }},
       {"api: {listen: '[::1]:5'}", [](F f, S) { return f.api.listen == Endpoint{"::1", 5}; }},
       {"api: {auth: token}", [](F f, S) { return f.api.auth == ApiAuth::token; }},
       {"api: {token_file: /t}", [](F f, S) { return f.api.token_file == "/t"; }},
@@ -252,6 +253,7 @@ TEST(SiteFile, WarnsOfWhatHasNoEffectOrIsRisky) {
   EXPECT_THAT(read("logging: {include_body: false}").problems.warnings, IsEmpty());
   EXPECT_THAT(read("proxy: {no_proxy: [a]}").problems.warnings, ElementsAre(HasSubstr("proxy.upstream")));
   EXPECT_THAT(read("tls: {insecure_hosts: ['*']}").problems.warnings, ElementsAre(HasSubstr("tls.insecure_hosts")));
+  EXPECT_THAT(read("recording: {streams: true}").problems.warnings, ElementsAre(HasSubstr("recording.streams")));
 }
 
 TEST(SiteFile, PasswordsOfTheUpstreamProxyAreNotRepeated) {

@@ -1,6 +1,8 @@
 // WebSockets, by each way in.
 #include <gtest/gtest.h>
 
+#include <nlohmann/json.hpp>
+
 #include "forward/proxy_fixture.hpp"
 #include "forward/tls_origin.hpp"
 #include "forward/tls_peer.hpp"
@@ -39,6 +41,14 @@ class WebSocketTest : public ProxyTest {
     upstream.send("\x88\x00"s);
     EXPECT_EQ(client.read(2), "\x88\x00"s);
     return head;
+  }
+  /// What the one file there says; there may be folders beside it.
+  static std::string only_file(const std::filesystem::path& folder) {
+    std::string text;
+    for (const auto& each : std::filesystem::directory_iterator(folder)) {
+      if (each.is_regular_file()) text += support::read_file(each.path());
+    }
+    return text;
   }
   static bool is_handshake(const std::string& head) {
     return head.starts_with("GET /socket HTTP/1.1\r\n") && head.contains("pgrade: websocket\r\n") &&
@@ -82,6 +92,43 @@ TEST_F(WebSocketTest, GoesThroughInterception) {
   EXPECT_TRUE(answer.contains("for dGhlIHNhbXBsZSBub25jZQ==")) << answer;
   client.send(masked());
   EXPECT_EQ(client.read(masked().size()), masked());
+}
+
+// The format is that of recordings which people have tools for: a head, pieces, and at the end what passed in all.
+TEST_F(WebSocketTest, ItsBytesAreRecordedWhenThatIsAsked) {
+  settings.recording = {.is_enabled = true, .dir = directory / "recordings", .are_streams_kept = true};
+  start();
+  PeerListener server;
+  const auto host = "127.0.0.1:" + std::to_string(server.port());
+  {
+    auto client = Peer::connect(port);
+    client.send(handshake("http://" + host + "/socket", host));
+    converse(client, server.accept());
+  }
+  ASSERT_TRUE(support::wait_until([&] { return proxy->connections() == 0; }));
+  proxy.reset();  // the recorder writes what it has
+  const auto line = nlohmann::json::parse(only_file(directory / "recordings"));
+  EXPECT_EQ(line["upgrade_type"], "websocket");
+  const auto name = line["stream_record"]["file"].get<std::string>();
+  const auto stream = support::read_file(directory / "recordings" / name);
+  EXPECT_TRUE(stream.starts_with("DBS1\x01"));
+  EXPECT_TRUE(stream.contains("\x02\0\0\0\x04\x81\x02hi"s)) << "to the client";
+  EXPECT_TRUE(stream.contains("\x01\0\0\0\x0b"s + masked())) << "to the server";
+  const auto totals = std::string(7, '\0') + "\x0b" + std::string(7, '\0') + "\x06" + std::string(16, '\0');
+  EXPECT_TRUE(stream.ends_with(totals)) << "eleven bytes one way, six the other, none lost";
+}
+
+TEST_F(WebSocketTest, OtherwiseOnlyItsHandshakeIs) {
+  settings.recording = {.is_enabled = true, .dir = directory / "recordings"};
+  start();
+  PeerListener server;
+  const auto host = "127.0.0.1:" + std::to_string(server.port());
+  auto client = Peer::connect(port);
+  client.send(handshake("http://" + host + "/socket", host));
+  converse(client, server.accept());
+  proxy.reset();
+  EXPECT_FALSE(nlohmann::json::parse(only_file(directory / "recordings")).contains("stream_record"));
+  EXPECT_TRUE(std::filesystem::is_empty(directory / "recordings/streams"));
 }
 
 TEST_F(WebSocketTest, OneThatCarriesNothingPassesAway) {
