@@ -6,8 +6,9 @@ SHELL := /bin/bash
 PREFIX ?= /usr/local
 JOBS ?= $(shell nproc)
 # Most tests wait for something most of the time.
-TEST_JOBS ?= $(shell expr $(JOBS) + 2)
+TEST_JOBS ?= $(shell expr $(JOBS) + 3)
 FUZZ_SECONDS ?= 20
+FUZZ_SEED ?= 0
 DRILL_SECONDS ?= 1800
 # The tests start brokers, registries and bridges by the dozen; one that a starved machine failed is tried once more, and
 # the log says so. What is broken fails twice. What a sanitizer finds counts the first time: a race that shows once is there.
@@ -46,7 +47,7 @@ bench: build/bench/build.ninja build ## speed and memory, next to the raw broker
 
 fuzz: build/asan/build.ninja ## replay each corpus, then fuzz it for FUZZ_SECONDS
 	@$(call build_with,fuzz,fuzzers)
-	@tools/fuzz.sh build/asan $(FUZZ_SECONDS) $(JOBS)
+	@tools/fuzz.sh build/asan $(FUZZ_SECONDS) $(JOBS) $(FUZZ_SEED)
 
 lint: build/release/build.ninja ## format, layers, house rules, clang-tidy
 	@tools/lint.sh build/release
@@ -71,6 +72,7 @@ drill: build ## long: transfers while broker and registry break, memory and file
 	@tools/setup.sh test
 	@python3 tools/drill.py build/release/bin/propeller-proxy --seconds $(DRILL_SECONDS)
 	@[ -n "$$CI" ] || $(MAKE) drill-kills
+	@[ -n "$$CI" ] || $(MAKE) fuzz FUZZ_SECONDS=120
 	@[ -n "$$CI" ] || $(MAKE) image
 	@# Whether it runs, not how fast: with CI set a missed bar is no failure.
 	@[ -n "$$CI" ] || CI=true $(MAKE) bench BENCH_FLAGS=--quick

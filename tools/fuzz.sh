@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Replays the corpus of every fuzz target, then lets each find new inputs for a while.
 #
-#   tools/fuzz.sh BUILD_DIR SECONDS_EACH [AT_ONCE]
+#   tools/fuzz.sh BUILD_DIR SECONDS_EACH [AT_ONCE [SEED]]
 #
 # New inputs go to BUILD_DIR/fuzz/<name>/corpus, what breaks a target to BUILD_DIR/fuzz/<name>/.
 # An input that broke something belongs into fuzz/<name>/corpus, under a name that says what happened.
@@ -9,6 +9,7 @@ set -uo pipefail
 build=$1
 seconds=$2
 at_once=${3:-1}
+export seed=${4:-0}  # 0: another one each time
 shopt -s nullglob
 
 fuzz_one() {
@@ -24,7 +25,7 @@ fuzz_one() {
     return 1
   fi
   local always=(-timeout=10 -rss_limit_mb=1024 -artifact_prefix="$work/")
-  local search=(-max_len=$input_bytes_max -print_final_stats=1 -max_total_time="$seconds")
+  local search=(-max_len=$input_bytes_max -print_final_stats=1 -max_total_time="$seconds" -seed="$seed")
   [[ -f fuzz/$name/$name.dict ]] && search+=(-dict="fuzz/$name/$name.dict")
   # Every seed once, whatever its length, then the search.
   if "$target" "${always[@]}" "${seeds[@]}" >"$log" 2>&1 </dev/null &&
