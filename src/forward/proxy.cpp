@@ -45,9 +45,14 @@ struct Proxy::Parts {
                                                  .is_passthrough_learned = settings.tls.is_passthrough_learned,
                                                  .cache = matcher()});
   }
-  void post_policy(const PolicyPtr& policy) {
-    for (std::size_t i = 0; i < proxies.size(); ++i)
-      asio::post(cores[i].executor(), [&proxy = *proxies[i], policy] { proxy.set_policy(policy); });
+  /// Blocks until every core has taken it.
+  void set_policy(const PolicyPtr& policy) {
+    std::vector<std::future<void>> taken;
+    for (std::size_t i = 0; i < proxies.size(); ++i) {
+      taken.push_back(asio::post(cores[i].executor(),
+                                 asio::use_future([&proxy = *proxies[i], policy] { proxy.set_policy(policy); })));
+    }
+    for (auto& each : taken) each.get();
   }
 };
 
@@ -132,7 +137,7 @@ Result<void> Proxy::apply(const config::Forward& settings) {
 
 void Proxy::apply(const config::RuntimeRules& rules) {
   parts_->shared.settings.rules = rules;
-  parts_->post_policy(parts_->policy(addresses_));
+  parts_->set_policy(parts_->policy(addresses_));
 }
 
 std::size_t Proxy::connections() const { return parts_ ? parts_->shared.connections.load() : 0; }

@@ -40,9 +40,10 @@ class Proxy {
   void stop(std::chrono::milliseconds grace);
   /// From the next request on: the rules, `users` (the file is read again), `allow_targets`, `proxy_protocol`,
   /// `passthrough`, `learn_passthrough`, `patterns` and `content_aware`. Errors: bad_config, the file of users; then
-  /// nothing has changed. Threads: one at a time, as the other apply().
+  /// nothing has changed. Blocks until every core has taken them. Threads: one at a time, as the other apply(), not a
+  /// core; while the proxy runs.
   [[nodiscard]] Result<void> apply(const config::Forward& settings);
-  /// Other rules from the next request on.
+  /// Other rules from the next request on. Blocks likewise.
   void apply(const config::RuntimeRules& rules);
 
   /// After start(). Threads: any.

@@ -132,6 +132,7 @@ async::awaitable<void> ProxyCore::stop(std::chrono::milliseconds grace) {
   acceptors_.cancel();
   co_await acceptors_.join();
   server_.drain();
+  for (net::Stream* const stream : silent_) stream->close();
   const auto end = std::chrono::steady_clock::now() + grace;
   while (connections_.size() > 0 && std::chrono::steady_clock::now() < end)
     co_await async::sleep_for(std::chrono::milliseconds(20));
@@ -197,6 +198,15 @@ async::awaitable<bool> ProxyCore::take_proxy_header(net::Stream& stream) {
 }
 
 async::awaitable<Protocol> ProxyCore::first_byte(net::Stream& stream) {
+  struct Silent {
+    Silent(std::list<net::Stream*>& all, net::Stream& one) : streams(all), place(all.insert(all.end(), &one)) {}
+    ~Silent() { streams.erase(place); }
+    Silent(const Silent&) = delete;
+    Silent& operator=(const Silent&) = delete;
+    std::list<net::Stream*>& streams;
+    std::list<net::Stream*>::iterator place;
+  };
+  const Silent silent(silent_, stream);
   stream.set_read_deadline(Clock::now() + handshake_timeout_);
   char first = 0;
   const auto count = co_await stream.read_some({&first, 1});

@@ -100,6 +100,7 @@ class ProxyCore {
   std::size_t associations_ = 0;
   const SocksParts socks_parts_;
   std::list<net::Listener> listeners_;
+  std::list<net::Stream*> silent_;  ///< connections that have not sent a byte yet
   async::TaskGroup acceptors_;
   async::TaskGroup connections_;
 };

@@ -167,17 +167,20 @@ awaitable<Result<Tunnels::Speaker>> Tunnels::wait_for_first(net::Stream& client,
   co_return Speaker::client;
 }
 
+// No coroutine: one less for as long as the tunnel lasts.
 awaitable<void> Tunnels::serve(net::Stream& client, Target target, const net::ClientHello& hello) {
-  if (hello.state != net::ClientHello::State::complete) {
-    target.scheme = "http";
-    Handler handler(*this, std::move(target));
-    ObservedHandler observed(handler, parts_.observer, "http");
-    co_return co_await parts_.server.serve(client, observed);
-  }
+  if (hello.state != net::ClientHello::State::complete) return serve_plain(client, std::move(target));
   target.scheme = "https";
   // Who resolved the name itself (socks5://, some CONNECTs) says in the ClientHello whom it wants.
   if (!hello.server_name.empty() && literal_address(target.host)) target.host = hello.server_name;
-  co_await intercept(client, std::move(target));
+  return intercept(client, std::move(target));
+}
+
+awaitable<void> Tunnels::serve_plain(net::Stream& client, Target target) {
+  target.scheme = "http";
+  Handler handler(*this, std::move(target));
+  ObservedHandler observed(handler, parts_.observer, "http");
+  co_await parts_.server.serve(client, observed);
 }
 
 awaitable<void> Tunnels::intercept(net::Stream& client, Target target) {

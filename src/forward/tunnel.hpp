@@ -73,6 +73,7 @@ class Tunnels {
   async::awaitable<Result<Speaker>> wait_for_first(net::Stream& client, OpenTunnel& tunnel);
   async::awaitable<Result<void>> dial(OpenTunnel& tunnel);
   async::awaitable<void> serve(net::Stream& client, Target target, const net::ClientHello& hello);
+  async::awaitable<void> serve_plain(net::Stream& client, Target target);
   async::awaitable<void> intercept(net::Stream& client, Target target);
   async::awaitable<void> splice(net::Stream& client, OpenTunnel tunnel);
 

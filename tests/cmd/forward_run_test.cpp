@@ -158,11 +158,14 @@ TEST_F(ForwardRun, SigtermWaitsForARequestInProgress) {
 // Connections that had nothing to do were waited for until the process was killed.
 TEST_F(ForwardRun, SigtermDoesNotWaitForConnectionsThatDoNothing) {
   start({{"PROXY_SHUTDOWN_TIMEOUT", "10m"}});
+  auto silent = http::Peer::connect(port_);
   auto kept = http::Peer::connect(port_);
   kept.send("GET " + blob(plain_) + " HTTP/1.1\r\nHost: " + plain_.host() + "\r\n\r\n");
   EXPECT_TRUE(kept.read_message().ends_with("some bytes of a blob"));
-  stop();
+  process_->signal(SIGTERM);
+  EXPECT_EQ(process_->wait_exit(8s), 0) << "the silent one has ten seconds to begin\n" << log();
   EXPECT_TRUE(kept.is_ended());
+  EXPECT_TRUE(silent.is_ended());
 }
 
 // An accept() that failed was tried again at once, for ever.

@@ -251,8 +251,7 @@ TEST_F(CacheTest, NorWhatOurOwnHeaderRulesGaveAccessTo) {
   const auto address = "http://" + closed.host() + path("private");
   EXPECT_EQ(site.get(address).body, "private");
   site.proxy->apply(config::RuntimeRules());
-  // The cores take the rules some time after apply().
-  EXPECT_TRUE(support::wait_until([&] { return site.get(address).status == 401; }));
+  EXPECT_EQ(site.get(address).status, 401);
   EXPECT_EQ(site.store->status().blobs, 0U);
 }
 
