@@ -34,6 +34,8 @@ else
 fi
 
 cp /etc/resolv.conf "$root/etc/resolv.conf"
+# As Debian's installer writes it.
+printf '127.0.0.1\tlocalhost\n::1\t\tlocalhost ip6-localhost ip6-loopback\n' >"$root/etc/hosts"
 git clone -q --no-local . "$root/srv/project"
 
 # In namespaces of their own: what a command leaves mounted or running ends with it.

@@ -122,7 +122,8 @@ TEST_F(ProxyTest, LoopbackIsNotReachedUnlessItIsAllowed) {
 TEST_F(ProxyTest, ItsOwnPortIsNotReachedThroughItselfHoweverItListens) {
   settings.proxy.listen = {{.address = "0.0.0.0", .port = 0}};
   start();
-  for (const char* host : {"127.0.0.1", "127.1.2.3", "localhost", "[::ffff:127.0.0.1]"}) {
+  for (const std::string_view host : {"127.0.0.1", "127.1.2.3", "localhost", "[::ffff:127.0.0.1]"}) {
+    if (host == "localhost" && !support::is_localhost_v4()) continue;  // ::1 is tried first, and nobody listens there
     const auto got = curl({"http://" + std::string(host) + ":" + std::to_string(port) + "/"});
     EXPECT_TRUE(contains(got, " 403")) << host << ": " << got.output;
   }
