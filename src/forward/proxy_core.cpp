@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/listed.hpp"
 #include "http/uri.hpp"
 #include "net/proxy_protocol.hpp"
 
@@ -198,15 +199,7 @@ async::awaitable<bool> ProxyCore::take_proxy_header(net::Stream& stream) {
 }
 
 async::awaitable<Protocol> ProxyCore::first_byte(net::Stream& stream) {
-  struct Silent {
-    Silent(std::list<net::Stream*>& all, net::Stream& one) : streams(all), place(all.insert(all.end(), &one)) {}
-    ~Silent() { streams.erase(place); }
-    Silent(const Silent&) = delete;
-    Silent& operator=(const Silent&) = delete;
-    std::list<net::Stream*>& streams;
-    std::list<net::Stream*>::iterator place;
-  };
-  const Silent silent(silent_, stream);
+  const base::Listed<net::Stream> silent(silent_, stream);
   stream.set_read_deadline(Clock::now() + handshake_timeout_);
   char first = 0;
   const auto count = co_await stream.read_some({&first, 1});

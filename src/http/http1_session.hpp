@@ -24,7 +24,7 @@ class Http1Session final : public ServerSession, public Request {
   [[nodiscard]] bool is_http2_wanted() const { return is_http2_wanted_; }
   /// Who goes on with the stream, which holds what came after the request's head: run() has ended for that. Null when
   /// nobody does.
-  [[nodiscard]] std::unique_ptr<Takeover> takeover() { return std::move(takeover_); }
+  [[nodiscard]] std::unique_ptr<Takeover> take_takeover() { return std::move(takeover_); }
 
   // Request
   BodySource& body() override { return body_; }

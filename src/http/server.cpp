@@ -1,5 +1,6 @@
 #include "http/server.hpp"
 
+#include "base/listed.hpp"
 #include "http/http1_session.hpp"
 #include "http/http2_server.hpp"
 #include "http/run_then_join.hpp"
@@ -19,20 +20,6 @@ class LentBody final : public BodySource {
 
  private:
   BodySource& body_;
-};
-
-/// Known to drain() for as long as it runs.
-class Registration {
- public:
-  Registration(std::list<ServerSession*>& sessions, ServerSession& session)
-      : sessions_(sessions), place_(sessions.insert(sessions.end(), &session)) {}
-  ~Registration() { sessions_.erase(place_); }
-  Registration(const Registration&) = delete;
-  Registration& operator=(const Registration&) = delete;
-
- private:
-  std::list<ServerSession*>& sessions_;
-  std::list<ServerSession*>::iterator place_;
 };
 
 }  // namespace
@@ -69,15 +56,15 @@ awaitable<void> Server::serve(net::Stream& stream, Handler& handler) {
 
 awaitable<Server::Sequel> Server::serve_http1(net::Stream& stream, Handler& handler) {
   Http1Session session(limits_, figures_, handler, stream);
-  const Registration registration(sessions_, session);
+  const base::Listed<ServerSession> known_to_drain(sessions_, session);
   if (is_draining_) session.drain();
   co_await run_then_join(session.run(), session.session_tasks());
-  co_return Sequel{.takeover = session.takeover(), .is_http2 = session.is_http2_wanted()};
+  co_return Sequel{.takeover = session.take_takeover(), .is_http2 = session.is_http2_wanted()};
 }
 
 awaitable<void> Server::serve_http2(net::Stream& stream, Handler& handler) {
   Http2ServerSession session(limits_, figures_, handler, stream);
-  const Registration registration(sessions_, session);
+  const base::Listed<ServerSession> known_to_drain(sessions_, session);
   if (is_draining_) session.drain();
   co_await run_then_join(session.run(), session.session_tasks());
 }

@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <array>
 #include <csignal>
-#include <cstdlib>
 #include <deque>
 #include <random>
 #include <sstream>
@@ -13,6 +12,7 @@
 #include "base/digest.hpp"
 #include "forward_site.hpp"
 #include "http/peer.hpp"
+#include "support/kills.hpp"
 
 namespace propeller::cmd {
 namespace {
@@ -41,9 +41,7 @@ class ForwardCrowd : public ForwardSite {
 };
 
 TEST_F(ForwardCrowd, AGoodClientIsServedAmongFourThousandSlowOnes) {
-  auto text = usual();
-  text.insert(text.find("tls:"), "  read_timeout: 5s\n  idle_timeout: 5s\n");
-  write_config(text);
+  write_config(usual_with("proxy", "read_timeout: 5s\n  idle_timeout: 5s"));
   start();
   const auto count = connections_of(4000);
   const std::array beginnings{""s,
@@ -77,24 +75,17 @@ TEST_F(ForwardCrowd, MoreClientsThanTheSoftLimitOfOpenFilesAllows) {
 }
 
 /// Clients that fetch many blobs while the proxy is killed, and what they, and the disk, then have.
-class ForwardKilled : public ForwardCrowd {
+class ForwardKilled : public ForwardSite {
  protected:
   ForwardKilled() {
-    auto text = usual("cache: {enabled: true, dir: " + (files_ / "cache").string() +
-                      ", min_free: 0, max_size: 3000000, patterns: [\"/blobs/\"]}\n");
-    write_config(text);
+    write_config(usual("cache: {enabled: true, dir: " + (files_ / "cache").string() +
+                       ", min_free: 0, max_size: 3000000, patterns: [\"/blobs/\"]}\n"));
     for (std::size_t i = 0; i < kBlobs; ++i) {
       std::string bytes = "blob " + std::to_string(i) + " ";
       while (bytes.size() < 1000 + i % 7 * 40'000) bytes += bytes;
       plain_.push_blob("acme/m", bytes);
       digests_.push_back(base::sha256(bytes).hex());
     }
-  }
-
-  /// A drill raises it (to 200, say); in every run a short form is enough.
-  static int kill_count() {
-    const char* text = std::getenv("PROPELLER_KILLS");  // NOLINT(concurrency-mt-unsafe): nobody sets it
-    return text != nullptr ? std::atoi(text) : 6;
   }
 
   /// Fetches all of them, in an order of its own, into a directory; each file's name is its digest.
@@ -133,16 +124,6 @@ class ForwardKilled : public ForwardCrowd {
     return count;
   }
 
-  /// Whoever reads the directory sees whole blobs only.
-  [[nodiscard]] int blobs_seen_right() const {
-    int count = 0;
-    for (const auto& file : std::filesystem::directory_iterator(files_ / "cache/blobs/sha256")) {
-      EXPECT_EQ(base::sha256(support::read_file(file.path())).hex(), file.path().filename().string());
-      ++count;
-    }
-    return count;
-  }
-
   static constexpr std::size_t kBlobs = 60;
   std::vector<std::string> digests_;
 };
@@ -151,14 +132,16 @@ TEST_F(ForwardKilled, NobodyEverGetsAWrongOrHalfBlobForWhole) {
   int fetched = 0;
   int kept = 0;
   std::mt19937 random(1);  // NOLINT(cert-msc32-c,cert-msc51-cpp): the same instants in every run
-  for (int round = 0; round < kill_count(); ++round) {
+  for (int round = 0; round < support::kill_count(6); ++round) {
     start();
     const auto curl = fetch_all(static_cast<unsigned>(round));
     std::this_thread::sleep_for(std::chrono::milliseconds(random() % 150));  // the instant is the point
     process_->signal(SIGKILL);
     EXPECT_EQ(process_->wait_exit(), 128 + SIGKILL) << log();
     fetched += check_fetched(*curl);
-    kept += blobs_seen_right();
+    const auto seen = support::count_blobs(files_ / "cache/blobs/sha256");
+    EXPECT_EQ(seen.wrong, 0) << "whoever reads the directory sees whole blobs only";
+    kept += seen.right;
   }
   EXPECT_GT(fetched, 0) << "nothing was ever fetched: the test shows nothing";
   EXPECT_GT(kept, 0) << "nothing was ever stored: the test shows nothing";

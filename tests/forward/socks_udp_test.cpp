@@ -17,6 +17,9 @@ constexpr int kShortly = 100;
 
 class SocksUdpTest : public ProxyTest {
  protected:
+  /// The servers are on 127.0.0.1; what "localhost" means besides, and before, differs between machines.
+  SocksUdpTest() { settings.proxy.allow_targets = {"127.0.0.0/8"}; }
+
   static std::string two_bytes(std::uint16_t number) {
     return {static_cast<char>(number >> 8), static_cast<char>(number & 0xff)};
   }
@@ -41,7 +44,6 @@ class SocksUdpTest : public ProxyTest {
 };
 
 TEST_F(SocksUdpTest, DatagramsGoBothWaysToAddressesAndNames) {
-  if (!support::is_localhost_v4()) GTEST_SKIP() << "localhost is ::1 first";
   start();
   const auto control = associate();
   for (const auto& head : {head_to(server.port()), head_to("localhost", server.port())}) {
@@ -80,7 +82,6 @@ TEST_F(SocksUdpTest, FragmentsAndNonsenseAreDropped) {
 }
 
 TEST_F(SocksUdpTest, EveryDestinationHasToBeAllowed) {
-  if (!support::is_localhost_v4()) GTEST_SKIP() << "localhost is ::1 first";
   settings.rules.allowlist = {.is_enabled = true, .domains = {"localhost"}, .ips = {}};
   start();
   const auto control = associate();

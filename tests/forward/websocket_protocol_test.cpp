@@ -42,6 +42,20 @@ class WebSocketTest : public ProxyTest {
     EXPECT_EQ(client.read(2), "\x88\x00"s);
     return head;
   }
+  /// By plain proxying.
+  std::string converse_plainly() {
+    PeerListener server;
+    const auto host = "127.0.0.1:" + std::to_string(server.port());
+    auto client = Peer::connect(port);
+    client.send(handshake("http://" + host + "/socket", host));
+    return converse(client, server.accept());
+  }
+  /// And no proxy any more: its recorder has written what it had.
+  void converse_and_end() {
+    converse_plainly();
+    EXPECT_TRUE(support::wait_until([&] { return proxy->connections() == 0; }));
+    proxy.reset();
+  }
   /// What the one file there says; there may be folders beside it.
   static std::string only_file(const std::filesystem::path& folder) {
     std::string text;
@@ -58,11 +72,7 @@ class WebSocketTest : public ProxyTest {
 
 TEST_F(WebSocketTest, GoesThroughPlainProxying) {
   start();
-  PeerListener server;
-  const auto host = "127.0.0.1:" + std::to_string(server.port());
-  auto client = Peer::connect(port);
-  client.send(handshake("http://" + host + "/socket", host));
-  EXPECT_TRUE(is_handshake(converse(client, server.accept())));
+  EXPECT_TRUE(is_handshake(converse_plainly()));
 }
 
 TEST_F(WebSocketTest, GoesThroughATunnelInTheClear) {
@@ -98,15 +108,7 @@ TEST_F(WebSocketTest, GoesThroughInterception) {
 TEST_F(WebSocketTest, ItsBytesAreRecordedWhenThatIsAsked) {
   settings.recording = {.is_enabled = true, .dir = directory / "recordings", .are_streams_kept = true};
   start();
-  PeerListener server;
-  const auto host = "127.0.0.1:" + std::to_string(server.port());
-  {
-    auto client = Peer::connect(port);
-    client.send(handshake("http://" + host + "/socket", host));
-    converse(client, server.accept());
-  }
-  ASSERT_TRUE(support::wait_until([&] { return proxy->connections() == 0; }));
-  proxy.reset();  // the recorder writes what it has
+  converse_and_end();
   const auto line = nlohmann::json::parse(only_file(directory / "recordings"));
   EXPECT_EQ(line["upgrade_type"], "websocket");
   const auto name = line["stream_record"]["file"].get<std::string>();
@@ -121,12 +123,7 @@ TEST_F(WebSocketTest, ItsBytesAreRecordedWhenThatIsAsked) {
 TEST_F(WebSocketTest, OtherwiseOnlyItsHandshakeIs) {
   settings.recording = {.is_enabled = true, .dir = directory / "recordings"};
   start();
-  PeerListener server;
-  const auto host = "127.0.0.1:" + std::to_string(server.port());
-  auto client = Peer::connect(port);
-  client.send(handshake("http://" + host + "/socket", host));
-  converse(client, server.accept());
-  proxy.reset();
+  converse_and_end();
   EXPECT_FALSE(nlohmann::json::parse(only_file(directory / "recordings")).contains("stream_record"));
   EXPECT_TRUE(std::filesystem::is_empty(directory / "recordings/streams"));
 }

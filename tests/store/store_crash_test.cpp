@@ -2,22 +2,16 @@
 #include <sys/wait.h>
 
 #include <csignal>
-#include <cstdlib>
 #include <random>
 #include <thread>
 
 #include "async/core.hpp"
 #include "store/layout_directory.hpp"
 #include "store/store_fixture.hpp"
+#include "support/kills.hpp"
 
 namespace propeller::store {
 namespace {
-
-// A drill raises it (to 200, say); in every run a short form is enough.
-int kill_count() {
-  const char* text = std::getenv("PROPELLER_KILLS");  // NOLINT(concurrency-mt-unsafe): before any thread
-  return text != nullptr ? std::atoi(text) : 10;
-}
 
 std::string blob_text(std::uint64_t number) {
   std::string text = "blob " + std::to_string(number) + " ";
@@ -74,27 +68,17 @@ class StoreCrashTest : public StoreTest {
     ::waitpid(pid, &status, 0);
     EXPECT_TRUE(WIFSIGNALED(status)) << "it ended by itself: " << WEXITSTATUS(status);
   }
-
-  // Whoever reads the directory sees whole blobs only.
-  int blobs_seen_right() const {
-    int count = 0;
-    for (const auto& file : fs::directory_iterator(directory_ / "blobs" / "sha256")) {
-      std::ifstream stream(file.path(), std::ios::binary);
-      const std::string text(std::istreambuf_iterator(stream), {});
-      EXPECT_EQ(digest_of(text).hex(), file.path().filename().native());
-      ++count;
-    }
-    return count;
-  }
 };
 
 TEST_F(StoreCrashTest, AProcessKilledAtAnyInstantLeavesNoWrongAndNoHalfBlob) {
   options_.size_bytes_max = 5'000'000;
   options_.flush_interval = std::chrono::milliseconds(5);
   int blobs = 0;
-  for (int round = 0; round < kill_count(); ++round) {
+  for (int round = 0; round < support::kill_count(10); ++round) {
     kill_one(static_cast<std::uint64_t>(round));
-    blobs += blobs_seen_right();
+    const auto seen = support::count_blobs(directory_ / "blobs/sha256");
+    EXPECT_EQ(seen.wrong, 0) << "whoever reads the directory sees whole blobs only";
+    blobs += seen.right;
   }
   EXPECT_GT(blobs, 0) << "nothing was ever stored: the test shows nothing";
   asio::thread_pool pool(2);

@@ -1,7 +1,6 @@
 #include "support/environment.hpp"
 
 #include <arpa/inet.h>
-#include <netdb.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -67,14 +66,6 @@ std::uint16_t free_port() {
     if (port != 17080 && port != 17081 && can_bind(port)) return port;
   }
   throw std::runtime_error("no free TCP port");
-}
-
-bool is_localhost_v4() {
-  addrinfo* found = nullptr;
-  if (::getaddrinfo("localhost", nullptr, nullptr, &found) != 0) return false;
-  const bool is_v4 = found->ai_family == AF_INET;
-  ::freeaddrinfo(found);
-  return is_v4;
 }
 
 bool can_connect(std::uint16_t port) {

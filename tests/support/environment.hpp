@@ -46,8 +46,6 @@ void write_file(const std::filesystem::path& path, std::string_view content);
 /// A TCP port that nobody uses on any IPv4 address now, from below the kernel's range for outgoing connections, so
 /// that it stays free for a restart of the server that takes it.
 [[nodiscard]] std::uint16_t free_port();
-/// "localhost" means 127.0.0.1 here, where the tests' servers are, before it means ::1.
-[[nodiscard]] bool is_localhost_v4();
 
 [[nodiscard]] bool can_connect(std::uint16_t port);
 
