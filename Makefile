@@ -78,7 +78,7 @@ drill: build ## long: transfers while broker and registry break, memory and file
 	@[ -n "$$CI" ] || CI=true $(MAKE) bench BENCH_FLAGS=--quick
 
 drill-kills: build/release/build.ninja ## kill -9 under load, 200 times the store and 200 times the proxy
-	@$(call build_with,release,store_test) && $(call build_with,release,cmd_test)
+	@$(call build_with,release,store_test cmd_test)
 	@PROPELLER_KILLS=200 build/release/bin/store_test --gtest_brief --gtest_filter='StoreCrash*'
 	@PROPELLER_KILLS=200 build/release/bin/cmd_test --gtest_brief --gtest_filter='ForwardKilled*'
 

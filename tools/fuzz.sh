@@ -9,11 +9,11 @@ set -uo pipefail
 build=$1
 seconds=$2
 at_once=${3:-1}
-export seed=${4:-0}  # 0: another one each time
+seed=${4:-0}  # 0: another one each time
 shopt -s nullglob
 
 fuzz_one() {
-  local target=$1 build=$2 seconds=$3
+  local target=$1 build=$2 seconds=$3 seed=$4
   local name seeds runs input_bytes_max=65536
   name=$(basename "$target" _fuzz)
   local work="$build/fuzz/$name"
@@ -43,4 +43,4 @@ export BASHOPTS
 
 targets=("$build"/bin/*_fuzz)
 ((${#targets[@]})) || { echo "fuzz: no targets in $build/bin" >&2; exit 1; }
-printf '%s\0' "${targets[@]}" | xargs -0 -P "$at_once" -I{} bash -c 'fuzz_one "$@"' fuzz_one {} "$build" "$seconds"
+printf '%s\0' "${targets[@]}" | xargs -0 -P "$at_once" -I{} bash -c 'fuzz_one "$@"' fuzz_one {} "$build" "$seconds" "$seed"

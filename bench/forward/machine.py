@@ -93,16 +93,18 @@ class Client:
         """The status, and the seconds until the head was there. The whole body has been read afterwards."""
         began = time.perf_counter()
         self.ask(url, host)
-        return self.receive(began)
+        status, head_at = self.receive()
+        return status, head_at - began
 
-    def receive(self, began=0.0):
+    def receive(self):
+        """The status, and when the head was there. The whole body has been read afterwards."""
         head = self.head()
-        first = time.perf_counter() - began
+        head_at = time.perf_counter()
         left = int(re.search(rb"(?i)content-length: *(\d+)", head).group(1)) - len(self.buffer)
         while left > 0:
             left -= len(self.socket.recv(min(left, 1 << 20)))
         self.buffer = b""
-        return int(head.split()[1]), first
+        return int(head.split()[1]), head_at
 
     def close(self):
         self.socket.close()
