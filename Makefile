@@ -18,7 +18,7 @@ FINDING := (WARNING|ERROR|SUMMARY): (Thread|Address|Leak|UndefinedBehavior)Sanit
 
 build_with = cmake --build --preset $(1) -j $(JOBS) $(if $(2),--target $(2)) -- --quiet
 
-.PHONY: all build setup demo test install bench fuzz lint format asan tsan image compose-test drill drill-kills drill-bare clean help
+.PHONY: all build setup demo test cache-tests install bench fuzz lint format asan tsan image compose-test drill drill-kills drill-bare clean help
 
 all: build ## the program (the default)
 
@@ -36,6 +36,12 @@ test: build/release/build.ninja ## all tests
 	@tools/setup.sh test
 	@$(call build_with,release)
 	@ctest --preset release -j $(TEST_JOBS) $(CTEST_FLAGS)
+
+cache-tests: build ## the public tests for HTTP caches, and their table in docs/caching.md
+	@tools/setup.sh test
+	@tests/cache_suite/install.sh build/release/cache_suite
+	@node tests/cache_suite/run.mjs --binary build/release/bin/propeller-proxy --packages build/release/cache_suite \
+	  --expected tests/cache_suite/expected.json --table docs/caching.md
 
 install: build ## into PREFIX (/usr/local), below DESTDIR
 	@DESTDIR="$(DESTDIR)" cmake --install build/release --prefix "$(PREFIX)"

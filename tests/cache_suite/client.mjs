@@ -23,5 +23,5 @@ export function proxiedFetch (folder, proxyUrl) {
     return undici.fetch(url, { signal: AbortSignal.timeout(FETCH_MS_MAX), ...init, headers })
   }
   globalThis.fetch = fetch
-  return { fetch, close: () => dispatcher.destroy() }
+  return { fetch, dispatcher, Headers: undici.Headers, close: () => dispatcher.destroy() }
 }

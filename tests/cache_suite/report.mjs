@@ -1,7 +1,7 @@
 // What came out: counted as the suite's own summary counts, compared with what is expected, and written as a table.
 import fs from 'node:fs'
 
-const BEGIN = '<!-- cache-tests: begin (written by make cache-tests-table) -->'
+const BEGIN = '<!-- cache-tests: begin (written by make cache-tests) -->'
 const END = '<!-- cache-tests: end -->'
 const GATING = ['required', 'optimal']
 

@@ -25,7 +25,10 @@ const AT_ONCE = 1000
 function options () {
   const names = ['binary', 'packages', 'suite', 'expected', 'only', 'results', 'table', 'write-expected']
   const { values } = parseArgs({
-    options: { verbose: { type: 'boolean', default: false }, ...Object.fromEntries(names.map(name => [name, { type: 'string' }])) }
+    options: {
+      verbose: { type: 'boolean', default: false },
+      ...Object.fromEntries(names.map(name => [name, { type: 'string' }]))
+    }
   })
   for (const name of ['binary', 'packages']) {
     if (!values[name]) throw new Error(`--${name} is missing`)
@@ -53,7 +56,7 @@ async function runAgainst (suite, binary, { packages, only, verbose }) {
   const proxy = await startProxy(binary)
   const client = proxiedFetch(packages, proxy.url)
   try {
-    const results = await suite.run(select(suite.sections, only, verbose), client.fetch, origin.url, verbose ? 1 : AT_ONCE)
+    const results = await suite.run(select(suite.sections, only, verbose), client, origin.url, verbose ? 1 : AT_ONCE)
     if (verbose) console.log(`=== The proxy's log\n${proxy.log.join('\n')}\n`)
     return results
   } finally {
