@@ -1,7 +1,7 @@
 // The client: undici's fetch, through a forward proxy, in absolute form and without a tunnel.
 import { createRequire } from 'node:module'
 
-const FETCH_MS_MAX = 10_000
+const FETCH_MS_MAX = 30_000
 
 /// `require` belongs to the folder that has the packages.
 export function proxiedFetch (folder, proxyUrl) {

@@ -41,12 +41,16 @@ export function failing (rows) {
   return rows.filter(row => GATING.includes(row.kind) && row.result !== 'pass')
 }
 
+export function line ({ id, kind, result, message }) {
+  return `${id} (${kind}): ${result}${message && `: ${message}`}`
+}
+
 /// The differences from what is expected, as lines; `expected` maps the id of a test that fails to the reason.
 export function surprises (rows, expected) {
   const failed = new Set(failing(rows).map(row => row.id))
   const known = new Set(rows.map(row => row.id))
   const lines = failing(rows).filter(row => !(row.id in expected))
-    .map(row => `${row.id} (${row.kind}): ${row.result}: ${row.message}`)
+    .map(line)
   for (const id of Object.keys(expected)) {
     if (!known.has(id)) lines.push(`${id}: expected to fail, and is no test that ran`)
     else if (!failed.has(id)) lines.push(`${id}: expected to fail, and passes`)

@@ -89,7 +89,7 @@ async function main () {
     return 0
   }
   const surprises = report.surprises(rows, expected)
-  for (const row of report.failing(rows)) console.log(`${row.id} (${row.kind}): ${row.result}: ${row.message}`)
+  for (const row of report.failing(rows).filter(({ id }) => id in expected)) console.log(`as expected: ${report.line(row)}`)
   if (chosen.table) report.writeTable(chosen.table, rows, expected)
   console.log(report.summary(rows))
   if (surprises.length > 0) console.log(`\nnot as expected:\n${surprises.join('\n')}`)
