@@ -41,7 +41,7 @@ cache-tests: build ## the public tests for HTTP caches, and their table in docs/
 	@tools/setup.sh test
 	@tests/cache_suite/install.sh build/release/cache_suite
 	@node tests/cache_suite/run.mjs --binary build/release/bin/propeller-proxy --packages build/release/cache_suite \
-	  --expected tests/cache_suite/expected.json --table docs/caching.md
+	  --expected tests/cache_suite/expected.json --table docs/caching.md --write-table
 
 install: build ## into PREFIX (/usr/local), below DESTDIR
 	@DESTDIR="$(DESTDIR)" cmake --install build/release --prefix "$(PREFIX)"
