@@ -22,7 +22,7 @@ LEVELS = {
     "registry": 4, "cache": 4, "upstream": 4, "guard": 4,
     "store": 3, "http": 3, "mqtt": 3, "socks": 3,
     "net": 2, "db": 2,
-    "config": 1, "observe": 1, "async": 1,
+    "config": 1, "observe": 1, "async": 1, "launch": 1,
     "model": 0, "base": 0,
 }
 LINES_WARN = 400

@@ -51,14 +51,24 @@ int run_version(const Call& call);
 int run_trust(const Call& call);
 int run_init_certs(const Call& call);
 int run_import_cache(const Call& call);
+int run_env(const Call& call);
+int run_exec(const Call& call);
+int run_init(const Call& call);
 
 /// Flags taken apart. An exit code instead when there is nothing more to do: --help was printed, or a mistake.
 struct Parsed {
   config::Flags configuration;
-  config::Flags own;  ///< by flag; "" for one without value
+  config::Flags own;  ///< by flag; "" for one without value; the last one where there are several
+  std::vector<std::pair<std::string, std::string>> own_in_order;
+
+  /// Every value of a flag that may be there more than once.
+  [[nodiscard]] std::vector<std::string> values(std::string_view flag) const;
 };
 [[nodiscard]] std::optional<Parsed> parse_flags(const Command& command, const std::vector<std::string>& arguments,
                                                 int& exit_code);
+
+/// `trust install`: makes the authority, and installs it. kExitOk when every store that is there trusts it.
+[[nodiscard]] int install_trust(const Call& call, const Parsed& flags);
 
 /// "propeller-proxy: ..." on standard error, with a hint where help is. Returns kExitUsage.
 int usage_error(std::string_view command, std::string_view text);

@@ -31,6 +31,25 @@ constexpr Option kImportOptions[] = {
     {"--public", "", "Anybody may have what is in there"},
 };
 
+constexpr Option kEnvOptions[] = {
+    {"--shell", "FORM", "sh (default), fish, systemd (a drop-in) or docker (a file for --env-file)"},
+    {"--host", "HOST",
+     "The name or address by which clients reach the proxy, from a container say (default: this machine)"},
+};
+
+constexpr Option kExecOptions[] = {
+    {"--wait", "DURATION", "How long the proxy may take to be healthy (default 30s)"},
+};
+
+constexpr Option kInitOptions[] = {
+    {"--child", "COMMAND", "What to start, with quotes as in a shell but without one; several are started in order"},
+    {"--wait", "DURATION", "How long the proxy may take to be healthy (default 10s)"},
+    {"--stop-timeout", "DURATION", "How long each program may take to end before it is killed (default 5s)"},
+    kTrustOptions[0],
+    kTrustOptions[1],
+    kTrustOptions[2],
+};
+
 constexpr std::string_view kTrustExits =
     "0  every store that is there is as it was asked for\n"
     "1  one is not, or there is none\n"
@@ -121,6 +140,65 @@ constexpr Command kCommands[] = {
      .takes_configuration = false,
      .takes_site = true,
      .run = run_init_certs},
+    {.name = "env",
+     .synopsis = "[--shell FORM] [--host HOST] [FLAG...]",
+     .summary = "Print the variables with which programs use the forward proxy",
+     .description =
+         "HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY, in both cases, and where programs look for authorities.\n"
+         "Those that add a file to their own list (Node.js, Deno) get ca.crt of tls.cert_dir; those that replace it "
+         "get\n"
+         "bundle.crt there, which is made of the system's list and ours and brought up to date. NO_PROXY of the\n"
+         "caller is kept. The authority has to be there: the proxy makes it when it starts first.",
+     .options = kEnvOptions,
+     .examples = "eval \"$(propeller-proxy env --config /etc/propeller-proxy/propeller-proxy.yaml)\"\n"
+                 "propeller-proxy env --shell fish | source\n"
+                 "propeller-proxy env --shell systemd > /etc/systemd/system/docker.service.d/proxy.conf\n"
+                 "propeller-proxy env --shell docker --host 172.17.0.1 > proxy.env",
+     .exit_codes = "0  printed\n"
+                   "1  there is no authority yet, or its port is not known\n"
+                   "2  bad usage or configuration",
+     .takes_configuration = false,
+     .takes_site = true,
+     .run = run_env},
+    {.name = "exec",
+     .synopsis = "[--wait DURATION] [FLAG...] -- COMMAND [ARGUMENT...]",
+     .summary = "Start a program with those variables once the forward proxy is healthy",
+     .description =
+         "Waits until the proxy's API answers, then becomes COMMAND (execvp): its signals and its exit code\n"
+         "are its own.",
+     .options = kExecOptions,
+     .examples = "propeller-proxy exec -- npm ci\n"
+                 "propeller-proxy exec --wait 5s --config propeller-proxy.yaml -- sh -c 'curl -sS https://example.org'",
+     .exit_codes = "125  the proxy is not healthy in time, or has no authority\n"
+                   "126  COMMAND cannot be started\n"
+                   "127  there is no such COMMAND\n"
+                   "2    bad usage or configuration\n"
+                   "else that of COMMAND",
+     .takes_configuration = false,
+     .takes_site = true,
+     .run = run_exec},
+    {.name = "init",
+     .synopsis = "--child COMMAND [--child COMMAND...] [FLAG...]",
+     .summary = "Process 1 of a container: the forward proxy first, then programs that use it",
+     .description =
+         "Makes the authority and installs it as `trust install` does (what fails there is a warning), starts\n"
+         "`propeller-proxy run`, waits until it is healthy, and starts each COMMAND with the variables of `env`, in\n"
+         "order. When the proxy is not healthy in time they are started all the same, without the variables, and a\n"
+         "line says so. A COMMAND is taken apart as a shell does ('...', \"...\", backslash) but nothing is expanded;\n"
+         "use sh -c '...' for that. They have no standard input.\n"
+         "Orphans are reaped. SIGHUP goes to all, SIGUSR1, SIGUSR2, SIGQUIT and SIGWINCH to each COMMAND. SIGTERM and\n"
+         "SIGINT stop all of them, in reverse order, each within --stop-timeout; a second one kills them. When one\n"
+         "COMMAND ends by itself, the others are stopped too. The proxy is started again when it ends.",
+     .options = kInitOptions,
+     .examples = "propeller-proxy init --child dockerd --child \"agent-api --listen 0.0.0.0:8080\"\n"
+                 "propeller-proxy init --config /data/propeller-proxy.yaml --child \"sh -c 'exec my-server $PORT'\"",
+     .exit_codes = "0    stopped by SIGTERM or SIGINT\n"
+                   "2    bad usage\n"
+                   "else that of the first COMMAND that ended by itself: 128 + the signal that killed it, 127 when it\n"
+                   "     could not be started",
+     .takes_configuration = false,
+     .takes_site = true,
+     .run = run_init},
     {.name = "import-cache",
      .synopsis = "[FLAG...] DIRECTORY",
      .summary = "Take over the cache directory of an existing proxy",

@@ -108,6 +108,14 @@ std::vector<std::string> take_words(const Command& command, std::vector<std::str
   return words;
 }
 
+std::vector<std::string> Parsed::values(std::string_view flag) const {
+  std::vector<std::string> values;
+  for (const auto& [name, value] : own_in_order) {
+    if (name == flag) values.push_back(value);
+  }
+  return values;
+}
+
 int usage_error(std::string_view command, std::string_view text) {
   fmt::print(stderr, "propeller-proxy: {}\nTry: propeller-proxy {}--help\n", text,
              command.empty() ? "" : fmt::format("{} ", command));
@@ -145,6 +153,7 @@ std::optional<Parsed> parse_flags(const Command& command, const std::vector<std:
       const auto flag = "--" + option.string_key;
       if (known.own.contains(flag)) {
         parsed.own[flag] = option.value.empty() ? std::string() : option.value.back();
+        parsed.own_in_order.emplace_back(flag, parsed.own[flag]);
       } else {
         // Only switches may stand without a value.
         parsed.configuration[flag] = option.value.empty() ? "true" : option.value.back();

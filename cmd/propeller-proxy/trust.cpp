@@ -126,11 +126,13 @@ int run_trust(const Call& call) {
   return run_action(call, words[0], *flags);
 }
 
+int install_trust(const Call& call, const Parsed& flags) { return run_action(call, "install", flags); }
+
 int run_init_certs(const Call& call) {
   int exit_code = kExitOk;
   const auto flags = parse_flags(command_named("init-certs"), call.arguments, exit_code);
   if (!flags) return exit_code;
-  return run_action(call, "install", *flags);
+  return install_trust(call, *flags);
 }
 
 }  // namespace propeller::cmd

@@ -8,6 +8,7 @@
 #include <boost/asio/post.hpp>
 #include <boost/asio/use_future.hpp>
 
+#include "launch/trust_bundle.hpp"
 #include "observe/log.hpp"
 
 namespace propeller::app {
@@ -105,6 +106,9 @@ Result<void> ForwardApp::start() {
     const bool is_address = started.error().detail.starts_with("cannot listen");
     return is_address ? advise(started.error(), "the port is proxy.port, PROXY_PORT or --proxy-port") : started;
   }
+  // For clients, most of whom may not write there.
+  if (const auto kept = launch::keep_bundle(settings_.tls.cert_dir); !kept)
+    observe::log_warn("the bundle of authorities for clients is not up to date", {kv("reason", kept.error().detail)});
   add_metrics();
   asio::post(core_.executor(), [this] { api_->start(routes()); });
   core_.start();

@@ -22,9 +22,7 @@ void connect_stream(posix_spawn_file_actions_t& actions, int from, int to, int f
   }
 }
 
-}  // namespace
-
-std::optional<pid_t> start_program(const std::vector<std::string>& arguments, const ChildStreams& streams) {
+std::optional<pid_t> spawn(std::vector<std::string> arguments, const ChildStreams& streams, char* const* environment) {
   ASSERT(!arguments.empty());
   posix_spawn_file_actions_t actions;
   posix_spawnattr_t attributes;
@@ -41,15 +39,31 @@ std::optional<pid_t> start_program(const std::vector<std::string>& arguments, co
   posix_spawnattr_setsigdefault(&attributes, &all);
   posix_spawnattr_setpgroup(&attributes, 0);
   posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETPGROUP);
-  std::vector<std::string> copies = arguments;
-  std::vector<char*> pointers;
-  for (auto& copy : copies) pointers.push_back(copy.data());
-  pointers.push_back(nullptr);
+  const auto pointers = pointers_to(arguments);
   pid_t child = -1;
-  const int error = posix_spawnp(&child, pointers.front(), &actions, &attributes, pointers.data(), environ);
+  const int error = posix_spawnp(&child, pointers.front(), &actions, &attributes, pointers.data(), environment);
   posix_spawn_file_actions_destroy(&actions);
   posix_spawnattr_destroy(&attributes);
   return error == 0 ? std::optional(child) : std::nullopt;
+}
+
+}  // namespace
+
+std::vector<char*> pointers_to(std::vector<std::string>& texts) {
+  std::vector<char*> pointers;
+  for (auto& text : texts) pointers.push_back(text.data());
+  pointers.push_back(nullptr);
+  return pointers;
+}
+
+std::optional<pid_t> start_program(const std::vector<std::string>& arguments, const ChildStreams& streams) {
+  return spawn(arguments, streams, environ);
+}
+
+std::optional<pid_t> start_program(const std::vector<std::string>& arguments, const ChildStreams& streams,
+                                   const std::vector<std::string>& environment) {
+  auto copies = environment;
+  return spawn(arguments, streams, pointers_to(copies).data());
 }
 
 int kill_program(pid_t child) {

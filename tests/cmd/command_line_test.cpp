@@ -25,16 +25,16 @@ TEST(CommandLine, HelpShowsTheCommandsExamplesAndExitCodes) {
   for (const char* spelling : {"--help", "-h", "help"}) {
     const auto outcome = run_program({spelling});
     EXPECT_EQ(outcome.exit_code, 0);
-    for (const char* part : {"Usage: propeller-proxy", "run ", "check ", "fetch ", "healthcheck ", "trust ",
-                             "import-cache ", "version ", "Examples:", "Exit codes:"}) {
+    for (const char* part : {"Usage: propeller-proxy", "run ", "check ", "fetch ", "healthcheck ", "trust ", "env ",
+                             "exec ", "init ", "import-cache ", "version ", "Examples:", "Exit codes:"}) {
       EXPECT_THAT(outcome.out, HasSubstr(part));
     }
   }
 }
 
 TEST(CommandLine, EachCommandHasAHelpToWorkFrom) {
-  for (const char* command :
-       {"run", "check", "fetch", "healthcheck", "trust", "init-certs", "import-cache", "version"}) {
+  for (const char* command : {"run", "check", "fetch", "healthcheck", "trust", "init-certs", "env", "exec", "init",
+                              "import-cache", "version"}) {
     const auto outcome = run_program({command, "--help"});
     EXPECT_EQ(outcome.exit_code, 0) << command;
     EXPECT_THAT(outcome.out, StartsWith(std::string("Usage: propeller-proxy ") + command));
