@@ -207,7 +207,7 @@ def fill(site, count):
     path = f"http://127.0.0.1:{sites.ORIGIN}/v2/bench/many/blobs/"
     done = 0
     while done < count:
-        script = sites.write(f"{site.folder}/fill.lua", f"local n = {done}\nrequest = function()\n  n = n + 1\n"
+        script = sites.write(f"{site.folder}/fill.lua", f"local n = {done}\nrequest = function()\n  n = math.min(n + 1, {count})\n"
                              f'  return wrk.format("GET", "{path}" .. n)\nend\n')
         some, trouble = wrk(f"http://127.0.0.1:{sites.OURS}", 32, 10 if count > 10_000 else 1, script)
         if trouble or some == 0:

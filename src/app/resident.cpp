@@ -11,6 +11,24 @@
 
 namespace propeller::app {
 
+namespace {
+
+struct ResidentMemory {
+  double all_bytes = 0, of_files_bytes = 0;
+};
+
+ResidentMemory resident_memory() {
+  std::ifstream statm("/proc/self/statm");
+  double total = 0;
+  double resident = 0;
+  double shared = 0;
+  statm >> total >> resident >> shared;
+  const auto page = static_cast<double>(sysconf(_SC_PAGESIZE));
+  return {.all_bytes = resident * page, .of_files_bytes = shared * page};
+}
+
+}  // namespace
+
 void release_resident_pages() {
   malloc_trim(0);
   std::ifstream maps("/proc/self/maps");
@@ -32,19 +50,14 @@ void release_resident_pages() {
 }
 
 void release_free_heap() {
-  // Program text and stacks are in memory besides what is allocated.
-  constexpr double kOtherBytes = 32.0 * 1024 * 1024;
+  // Stacks and data of libraries are in memory besides what is allocated.
+  constexpr double kOtherBytes = 6.0 * 1024 * 1024;
   const struct mallinfo2 heap = mallinfo2();
   const auto used = static_cast<double>(heap.uordblks) + static_cast<double>(heap.hblkhd);
-  if (resident_bytes() > used + kOtherBytes) malloc_trim(0);
+  const auto memory = resident_memory();
+  if (memory.all_bytes - memory.of_files_bytes > used + kOtherBytes) malloc_trim(0);
 }
 
-double resident_bytes() {
-  std::ifstream statm("/proc/self/statm");
-  double total = 0;
-  double resident = 0;
-  statm >> total >> resident;
-  return resident * static_cast<double>(sysconf(_SC_PAGESIZE));
-}
+double resident_bytes() { return resident_memory().all_bytes; }
 
 }  // namespace propeller::app

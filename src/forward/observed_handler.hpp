@@ -3,7 +3,7 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
-#include <string>
+#include <string_view>
 
 #include "forward/recorder.hpp"
 #include "http/server.hpp"
@@ -33,9 +33,9 @@ struct Observer {
 /// Lifetime: `inner` and `observer` outlive it, the observer every response.
 class ObservedHandler final : public http::Handler {
  public:
-  /// `scheme` is that of targets which name none: of what comes through a tunnel.
-  ObservedHandler(http::Handler& inner, Observer& observer, std::string scheme)
-      : inner_(inner), observer_(observer), scheme_(std::move(scheme)) {}
+  /// `scheme`, a constant, is that of targets which name none: of what comes through a tunnel.
+  ObservedHandler(http::Handler& inner, Observer& observer, std::string_view scheme)
+      : inner_(inner), observer_(observer), scheme_(scheme) {}
 
   http::awaitable<http::Response> handle(http::Request& request) override;
   void refused(const net::StreamInfo& connection, int status, std::string_view reason) override {
@@ -47,7 +47,7 @@ class ObservedHandler final : public http::Handler {
 
   http::Handler& inner_;
   Observer& observer_;
-  const std::string scheme_;
+  const std::string_view scheme_;
 };
 
 }  // namespace propeller::forward

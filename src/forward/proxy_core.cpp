@@ -75,7 +75,7 @@ class ProxyCore::ClientHandler final : public http::Handler {
 class ProxyCore::ConnectTunnel final : public http::Takeover {
  public:
   ConnectTunnel(Tunnels& tunnels, OpenTunnel tunnel) : tunnels_(tunnels), tunnel_(std::move(tunnel)) {}
-  async::awaitable<void> run(net::Stream& stream) override { return tunnels_.run(stream, std::move(tunnel_)); }
+  async::awaitable<void> run(net::Stream& stream) override { return tunnels_.run(stream, tunnel_); }
 
  private:
   Tunnels& tunnels_;
@@ -109,6 +109,8 @@ ProxyCore::ProxyCore(async::Core& core, ProxyShared& shared, PolicyPtr policy)
                    .handshake_timeout = handshake_timeout_,
                    .udp_idle_timeout = shared.settings.proxy.timeouts.tunnel_idle,
                    .associations = associations_},
+      handler_(std::make_unique<ClientHandler>(*this)),
+      observed_(*handler_, shared.observer, "http"),
       acceptors_(core.executor()),
       connections_(core.executor()) {}
 
@@ -158,25 +160,9 @@ async::awaitable<void> ProxyCore::serve(std::unique_ptr<net::Stream> stream) {
   if (!co_await take_proxy_header(*stream)) co_return;
   // By the address of the client, not of the proxy that speaks for it.
   stream = limited(std::move(stream), *shared_.bandwidth);
-  auto protocol = co_await first_byte(*stream);
-  if (protocol == Protocol::tls) {
-    auto tls = co_await accept_tls(std::move(stream));
-    if (!tls) co_return;
-    stream = std::move(*tls);
-    protocol = co_await first_byte(*stream);
-  }
-  co_await serve_first(*stream, protocol, reached);
-}
-
-async::awaitable<void> ProxyCore::serve_first(net::Stream& stream, Protocol protocol, address reached) {
-  if (protocol == Protocol::http) {
-    ClientHandler handler(*this);
-    ObservedHandler observed(handler, shared_.observer, "http");
-    co_return co_await server_.serve(stream, observed);
-  }
-  if (protocol != Protocol::socks) co_return;
-  SocksSession session(socks_parts_, stream, std::move(reached));
-  co_await session.run();
+  const auto protocol = co_await begin(stream);
+  if (protocol == Protocol::http) co_await server_.serve(*stream, observed_);
+  if (protocol == Protocol::socks) co_await serve_socks(*stream, reached);
 }
 
 /// What a proxy in front of us says about its client. False: the connection is of no use.
@@ -207,6 +193,21 @@ async::awaitable<Protocol> ProxyCore::first_byte(net::Stream& stream) {
   stream.unread({&first, 1});
   stream.set_read_deadline(std::nullopt);
   co_return protocol_of(first);
+}
+
+/// What the client speaks, inside TLS where it begins with that.
+async::awaitable<Protocol> ProxyCore::begin(std::unique_ptr<net::Stream>& stream) {
+  const auto protocol = co_await first_byte(*stream);
+  if (protocol != Protocol::tls) co_return protocol;
+  auto tls = co_await accept_tls(std::move(stream));
+  if (!tls) co_return Protocol::unknown;
+  stream = std::move(*tls);
+  co_return co_await first_byte(*stream);
+}
+
+async::awaitable<void> ProxyCore::serve_socks(net::Stream& stream, address reached) {
+  SocksSession session(socks_parts_, stream, std::move(reached));
+  co_await session.run();
 }
 
 /// A client that speaks TLS to the proxy itself.

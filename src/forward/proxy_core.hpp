@@ -78,7 +78,8 @@ class ProxyCore {
 
   async::awaitable<void> accept_loop(net::Listener& listener);
   async::awaitable<void> serve(std::unique_ptr<net::Stream> stream);
-  async::awaitable<void> serve_first(net::Stream& stream, Protocol protocol, address reached);
+  async::awaitable<Protocol> begin(std::unique_ptr<net::Stream>& stream);
+  async::awaitable<void> serve_socks(net::Stream& stream, address reached);
   async::awaitable<bool> take_proxy_header(net::Stream& stream);
   async::awaitable<Protocol> first_byte(net::Stream& stream);
   async::awaitable<Result<std::unique_ptr<net::Stream>>> accept_tls(std::unique_ptr<net::Stream> stream);
@@ -99,6 +100,8 @@ class ProxyCore {
   const std::chrono::milliseconds handshake_timeout_;
   std::size_t associations_ = 0;
   const SocksParts socks_parts_;
+  const std::unique_ptr<http::Handler> handler_;
+  ObservedHandler observed_;
   std::list<net::Listener> listeners_;
   std::list<net::Stream*> silent_;  ///< connections that have not sent a byte yet
   async::TaskGroup acceptors_;

@@ -67,7 +67,7 @@ awaitable<void> SocksSession::connect(const socks::Request& request) {
   const auto bound = tunnel->upstream ? tunnel->upstream->info().local : boost::asio::ip::tcp::endpoint();
   const auto reply = socks::reply_bytes(request.version, socks::Reply::succeeded, bound);
   if (auto sent = co_await client_.write(reply); !sent) co_return;
-  co_await parts_.tunnels.run(client_, std::move(*tunnel));
+  co_await parts_.tunnels.run(client_, *tunnel);
 }
 
 awaitable<void> SocksSession::associate() {

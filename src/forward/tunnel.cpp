@@ -67,6 +67,18 @@ class Tunnels::Handler final : public http::Handler {
   Target target_;
 };
 
+/// What is served inside a tunnel.
+struct Tunnels::Inside {
+  Inside(Tunnels& tunnels, Target target, std::unique_ptr<net::Stream> intercepted)
+      : tls(std::move(intercepted)),
+        handler(tunnels, std::move(target)),
+        observed(handler, tunnels.parts_.observer, tls ? "https" : "http") {}
+
+  const std::unique_ptr<net::Stream> tls;  ///< null: the client speaks HTTP as it is
+  Handler handler;
+  ObservedHandler observed;
+};
+
 bool Tunnels::passes_through(std::string_view host) const {
   if (policy_->passthrough.matches(host)) return true;
   return policy_->is_passthrough_learned && parts_.refusing.contains(host, Clock::now());
@@ -95,14 +107,37 @@ awaitable<Result<void>> Tunnels::dial(OpenTunnel& tunnel) {
   co_return Result<void>{};
 }
 
-awaitable<void> Tunnels::run(net::Stream& client, OpenTunnel tunnel) {
-  if (passes_through(tunnel.target.host)) co_return co_await splice(client, std::move(tunnel));
+// Holds as little as it can: it waits as long as the tunnel lasts.
+awaitable<void> Tunnels::run(net::Stream& client, OpenTunnel& tunnel) {
+  const auto inside = co_await begin(client, tunnel);
+  if (!inside) co_return;
+  if (*inside == nullptr) co_return co_await splice(client, tunnel);
+  co_await parts_.server.serve((*inside)->tls ? *(*inside)->tls : client, (*inside)->observed);
+}
+
+/// What is served inside; null when the tunnel is carried untouched. Errors: it has ended.
+awaitable<Result<std::unique_ptr<Tunnels::Inside>>> Tunnels::begin(net::Stream& client, OpenTunnel& tunnel) {
+  if (passes_through(tunnel.target.host)) co_return nullptr;
   const auto start = co_await look_at(client, tunnel);
-  if (!start) co_return client.reset();
-  if (!is_read_here(*start)) co_return co_await splice(client, std::move(tunnel));
+  if (!start) {
+    client.reset();
+    co_return std::unexpected(start.error());
+  }
+  if (!is_read_here(*start)) co_return nullptr;
   tunnel.upstream.reset();
   intercepted_.add(tunnel.target.authority(), Clock::now());
-  co_await serve(client, std::move(tunnel.target), start->hello);
+  auto target = std::move(tunnel.target);
+  const auto& hello = start->hello;
+  if (hello.state != net::ClientHello::State::complete) {
+    target.scheme = "http";
+    co_return std::make_unique<Inside>(*this, std::move(target), nullptr);
+  }
+  target.scheme = "https";
+  // Who resolved the name itself (socks5://, some CONNECTs) says in the ClientHello whom it wants.
+  if (!hello.server_name.empty() && literal_address(target.host)) target.host = hello.server_name;
+  auto tls = co_await intercept(client, target.host);
+  if (!tls) co_return std::unexpected(std::move(tls.error()));
+  co_return std::make_unique<Inside>(*this, std::move(target), std::move(*tls));
 }
 
 bool Tunnels::is_read_here(const TunnelStart& start) const {
@@ -167,38 +202,17 @@ awaitable<Result<Tunnels::Speaker>> Tunnels::wait_for_first(net::Stream& client,
   co_return Speaker::client;
 }
 
-// No coroutine: one less for as long as the tunnel lasts.
-awaitable<void> Tunnels::serve(net::Stream& client, Target target, const net::ClientHello& hello) {
-  if (hello.state != net::ClientHello::State::complete) return serve_plain(client, std::move(target));
-  target.scheme = "https";
-  // Who resolved the name itself (socks5://, some CONNECTs) says in the ClientHello whom it wants.
-  if (!hello.server_name.empty() && literal_address(target.host)) target.host = hello.server_name;
-  return intercept(client, std::move(target));
-}
-
-awaitable<void> Tunnels::serve_plain(net::Stream& client, Target target) {
-  target.scheme = "http";
-  Handler handler(*this, std::move(target));
-  ObservedHandler observed(handler, parts_.observer, "http");
-  co_await parts_.server.serve(client, observed);
-}
-
-awaitable<void> Tunnels::intercept(net::Stream& client, Target target) {
+awaitable<Result<std::unique_ptr<net::Stream>>> Tunnels::intercept(net::Stream& client, const std::string& host) {
   auto tls = co_await parts_.tls.accept(std::make_unique<net::BorrowedStream>(client),
                                         {.alpn = {kHttpProtocols.begin(), kHttpProtocols.end()},
-                                         .default_name = target.host,
+                                         .default_name = host,
                                          .deadline = Clock::now() + timeouts_.read});
-  if (!tls) {
-    const bool is_refused = tls.error().code == Code::tls_certificate;
-    if (is_refused && policy_->is_passthrough_learned) parts_.refusing.add(target.host, Clock::now());
-    co_return;
-  }
-  Handler handler(*this, std::move(target));
-  ObservedHandler observed(handler, parts_.observer, "https");
-  co_await parts_.server.serve(**tls, observed);
+  const bool is_refused = !tls && tls.error().code == Code::tls_certificate;
+  if (is_refused && policy_->is_passthrough_learned) parts_.refusing.add(host, Clock::now());
+  co_return tls;
 }
 
-awaitable<void> Tunnels::splice(net::Stream& client, OpenTunnel tunnel) {
+awaitable<void> Tunnels::splice(net::Stream& client, OpenTunnel& tunnel) {
   if (!tunnel.upstream) {
     if (auto dialled = co_await dial(tunnel); !dialled) co_return client.reset();
   }

@@ -58,10 +58,12 @@ class Tunnels {
 
   /// `target.scheme` does not matter.
   async::awaitable<Result<OpenTunnel>> open(Target target);
-  async::awaitable<void> run(net::Stream& client, OpenTunnel tunnel);
+  /// Lifetime: `tunnel` is kept until it returns.
+  async::awaitable<void> run(net::Stream& client, OpenTunnel& tunnel);
 
  private:
   class Handler;
+  struct Inside;
   enum class Speaker { client, other };
 
   [[nodiscard]] bool passes_through(std::string_view host) const;
@@ -72,10 +74,9 @@ class Tunnels {
                                                   std::chrono::steady_clock::time_point deadline);
   async::awaitable<Result<Speaker>> wait_for_first(net::Stream& client, OpenTunnel& tunnel);
   async::awaitable<Result<void>> dial(OpenTunnel& tunnel);
-  async::awaitable<void> serve(net::Stream& client, Target target, const net::ClientHello& hello);
-  async::awaitable<void> serve_plain(net::Stream& client, Target target);
-  async::awaitable<void> intercept(net::Stream& client, Target target);
-  async::awaitable<void> splice(net::Stream& client, OpenTunnel tunnel);
+  async::awaitable<Result<std::unique_ptr<Inside>>> begin(net::Stream& client, OpenTunnel& tunnel);
+  async::awaitable<Result<std::unique_ptr<net::Stream>>> intercept(net::Stream& client, const std::string& host);
+  async::awaitable<void> splice(net::Stream& client, OpenTunnel& tunnel);
 
   const TunnelParts parts_;
   const config::ForwardTimeouts timeouts_;

@@ -21,7 +21,6 @@ constexpr std::size_t kPieceBytesMax = 64 * 1024;
 constexpr std::size_t kLingerBytesMax = 1024 * 1024;
 /// A file as small as this is read and sent in the head's write: one system call for two.
 constexpr std::uint64_t kSmallFileBytes = 16 * 1024;
-constexpr std::size_t kHeadBytesKept = 4096;
 
 bool is_takeover_status(Method method, int status) {
   return status == 101 || (method == Method::connect && status >= 200 && status < 300);
@@ -30,73 +29,70 @@ bool is_takeover_status(Method method, int status) {
 }  // namespace
 
 awaitable<void> Http1Session::run() {
-  stream_.set_timeouts({.read = limits_.idle_timeout, .write = limits_.write_timeout});
-  while (co_await serve_one() == Next::request) reader_.end_message();
+  is_over_ = !read_now();
+  while (!is_over_ && !reader_.buffered().empty()) {
+    co_await serve_one();
+    reader_.end_message();
+  }
 }
 
-void Http1Session::drain() {
-  is_draining_ = true;
-  if (is_idle_) stream_.close();
+/// What is there without waiting. False at the connection's end.
+bool Http1Session::read_now() {
+  const auto got = reader_.try_fill();
+  if (!got || *got == 0) return false;
+  reader_.filled(got->value_or(0));
+  return true;
 }
 
-/// True when a head is there; false when there is nothing more to do.
+/// Whether the head is there, as far as that can be told without waiting.
+std::expected<bool, Refusal> Http1Session::find_head() {
+  const auto found = finder_.find(reader_.buffered(), limits_.parse);
+  if (!found) return std::unexpected(found.error());
+  head_bytes_ = *found;
+  return head_bytes_ > 0;
+}
+
+/// The rest of a head that has begun, with one deadline for all of it, however slowly its bytes come. False: there is
+/// nothing more to do.
 awaitable<bool> Http1Session::await_head() {
-  bool has_deadline = false;
-  finder_.reset();
+  stream_.set_read_deadline(Clock::now() + limits_.head_timeout);
   for (;;) {
-    const auto found = finder_.find(reader_.buffered(), limits_.parse);
-    if (!found) {
-      co_await refuse(found.error());
-      co_return false;
-    }
-    if (*found > 0) {
-      head_bytes_ = *found;
-      if (has_deadline) stream_.set_read_deadline(std::nullopt);
-      co_return true;
-    }
-    if (reader_.buffered().empty()) {
-      if (is_draining_) co_return false;
-      is_idle_ = true;
-      const auto ready = co_await stream_.wait_input();
-      is_idle_ = false;
-      if (!ready) co_return false;
-    } else if (!has_deadline) {
-      // From the first byte on, however slowly the others come.
-      stream_.set_read_deadline(Clock::now() + limits_.head_timeout);
-      has_deadline = true;
-    }
     const auto got = co_await reader_.fill();
-    if (!got && got.error().code == Code::timeout && has_deadline)
-      co_await refuse({408, "the request came too slowly"});
+    if (!got && got.error().code == Code::timeout) co_await refuse({408, "the request came too slowly"});
     if (!got || *got == 0) co_return false;
+    const auto found = find_head();
+    if (!found) co_await refuse(found.error());
+    if (!found) co_return false;
+    if (*found) break;
   }
+  stream_.set_read_deadline(std::nullopt);
+  co_return true;
 }
 
-awaitable<Http1Session::Next> Http1Session::serve_one() {
-  if (!co_await await_head()) co_return Next::end;
-  if (served_ == 0 && reader_.buffered().starts_with(kPrefaceLine)) {
+/// Whatever ends before the answer ends the connection.
+awaitable<void> Http1Session::serve_one() {
+  is_over_ = true;
+  finder_.reset();
+  const auto found = find_head();
+  if (!found) co_return co_await refuse(found.error());
+  if (!*found && !co_await await_head()) co_return;
+  if (connection_.served == 0 && reader_.buffered().starts_with(kPrefaceLine)) {
     is_http2_wanted_ = true;
-    stream_.unread(reader_.buffered());
-    co_return Next::end;
+    co_return stream_.unread(reader_.buffered());
   }
-  auto parsed = parse_request(reader_.buffered().substr(0, head_bytes_), limits_.parse, fields_);
-  if (!parsed) {
-    co_await refuse(parsed.error());
-    co_return Next::end;
-  }
-  parsed_ = *parsed;
-  head_ = parsed_.head;
-  reader_.begin_body(head_bytes_);
-  framed_.begin(parsed_.framing);
-  is_continue_due_ = parsed_.expects_continue;
+  const auto parsed = parse_request(reader_.buffered().substr(0, head_bytes_), limits_.parse, fields_);
+  if (!parsed) co_return co_await refuse(parsed.error());
+  head_ = parsed->head;
+  is_keep_alive_ = parsed->is_keep_alive;
+  is_continue_due_ = parsed->expects_continue;
   is_continue_refused_ = false;
-  if (parsed_.framing.kind == BodyFraming::Kind::length && parsed_.framing.length > limits_.body_bytes_max) {
-    co_await refuse({413, "the body is too large"});
-    co_return Next::end;
-  }
-  ++served_;
+  reader_.begin_body(head_bytes_);
+  framed_.begin(parsed->framing);
+  if (parsed->framing.kind == BodyFraming::Kind::length && parsed->framing.length > limits_.body_bytes_max)
+    co_return co_await refuse({413, "the body is too large"});
+  ++connection_.served;
   ++figures_.requests;
-  co_return co_await answer(co_await handler_.handle(*this));
+  is_over_ = co_await answer(co_await handler_.handle(*this)) == Next::end;
 }
 
 awaitable<Http1Session::Next> Http1Session::answer(Response response) {
@@ -121,8 +117,8 @@ awaitable<Http1Session::Next> Http1Session::answer(Response response) {
 }
 
 bool Http1Session::is_last(const Response& response) const {
-  return !parsed_.is_keep_alive || response.is_last || is_draining_ || is_continue_refused_ ||
-         served_ >= limits_.requests_max || head_.method == Method::connect;
+  return !is_keep_alive_ || response.is_last || is_draining_ || is_continue_refused_ ||
+         connection_.served >= limits_.requests_max || head_.method == Method::connect;
 }
 
 awaitable<Result<void>> Http1Session::send(Response& response, bool is_last) {
@@ -131,13 +127,13 @@ awaitable<Result<void>> Http1Session::send(Response& response, bool is_last) {
   const bool has_body = head_.method != Method::head && may_have_body(response.status);
   const bool is_chunked = !length && has_body && head_.version == Version::http_1_1;
   const bool is_until_close = !length && has_body && !is_chunked;
-  HeadFraming framing{.is_chunked = is_chunked, .date = date_.now()};
+  HeadFraming framing{.is_chunked = is_chunked, .date = connection_.date.now()};
   // A 204 has no Content-Length; a 304 and an answer to HEAD have one where it is known.
   const bool may_have_length = has_body || head_.method == Method::head || response.status == 304;
   if (may_have_length && (has_body || body != nullptr)) framing.content_length = length;
   if (is_last || is_until_close) {
     framing.connection = "close";
-    parsed_.is_keep_alive = false;
+    is_keep_alive_ = false;
   } else if (head_.version == Version::http_1_0) {
     framing.connection = "keep-alive";
   }
@@ -201,7 +197,7 @@ awaitable<Result<void>> Http1Session::send_pieces(BodySource& body, std::optiona
 awaitable<Http1Session::Next> Http1Session::hand_over(Response& response) {
   out_.clear();
   write_response_head(out_, response.status, reason_phrase(response.status), response.fields,
-                      {.connection = response.status == 101 ? "upgrade" : "", .date = date_.now()});
+                      {.connection = response.status == 101 ? "upgrade" : "", .date = connection_.date.now()});
   if (auto sent = co_await stream_.write(out_); !sent) co_return Next::end;
   stream_.unread(reader_.body_input());
   stream_.set_timeouts({.read = limits_.read_timeout, .write = limits_.write_timeout});
@@ -210,8 +206,7 @@ awaitable<Http1Session::Next> Http1Session::hand_over(Response& response) {
 }
 
 awaitable<Http1Session::Next> Http1Session::after_response(bool is_last) {
-  if (out_.capacity() > kHeadBytesKept) out_ = std::string();
-  if (is_last || !parsed_.is_keep_alive) {
+  if (is_last || !is_keep_alive_) {
     co_await linger();
     co_return Next::end;
   }
@@ -246,7 +241,7 @@ awaitable<void> Http1Session::refuse(Refusal refusal) {
   fields.add_view("Content-Type", "text/plain; charset=utf-8");
   out_.clear();
   write_response_head(out_, refusal.status, reason_phrase(refusal.status), fields,
-                      {.content_length = text.size(), .connection = "close", .date = date_.now()});
+                      {.content_length = text.size(), .connection = "close", .date = connection_.date.now()});
   stream_.set_read_deadline(std::nullopt);
   const std::array<std::string_view, 2> parts{out_, text};
   if (auto sent = co_await stream_.write(parts); sent) co_await linger();

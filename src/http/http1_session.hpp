@@ -1,5 +1,6 @@
 #pragma once
 
+#include <expected>
 #include <memory>
 #include <string>
 #include <vector>
@@ -12,14 +13,28 @@
 
 namespace propeller::http {
 
-/// One connection of HTTP/1.1, serving a request after the other. Lifetime: within Server::serve().
+/// What of a connection of HTTP/1.1 lasts from one request to another.
+struct Http1Connection {
+  net::Stream& stream;
+  DateClock& date;
+  std::uint64_t served = 0;  ///< requests
+};
+
+/// One connection of HTTP/1.1 while there is something to do: a request after the other, as long as bytes of the next
+/// one have come with those of the last. Lifetime: within Server::serve().
 class Http1Session final : public ServerSession, public Request {
  public:
-  Http1Session(const ServerLimits& limits, ServerFigures& figures, Handler& handler, net::Stream& stream)
-      : ServerSession(limits, figures, handler, stream), reader_(stream), body_(*this), framed_(reader_, {}) {}
+  Http1Session(const ServerLimits& limits, ServerFigures& figures, Handler& handler, Http1Connection& connection)
+      : ServerSession(limits, figures, handler, connection.stream),
+        connection_(connection),
+        reader_(connection.stream),
+        body_(*this),
+        framed_(reader_, {}) {}
 
   awaitable<void> run() override;
-  void drain() override;
+  void drain() override { is_draining_ = true; }
+  /// After run(): this connection serves no further request of HTTP/1.1. Otherwise it waits for the next one.
+  [[nodiscard]] bool is_over() const { return is_over_; }
   /// The client began with the preface of HTTP/2, which lies in the stream again: run() has ended for that.
   [[nodiscard]] bool is_http2_wanted() const { return is_http2_wanted_; }
   /// Who goes on with the stream, which holds what came after the request's head: run() has ended for that. Null when
@@ -47,7 +62,9 @@ class Http1Session final : public ServerSession, public Request {
   };
 
   enum class Next { request, end };
-  awaitable<Next> serve_one();
+  awaitable<void> serve_one();
+  [[nodiscard]] bool read_now();
+  [[nodiscard]] std::expected<bool, Refusal> find_head();
   awaitable<bool> await_head();
   awaitable<Next> answer(Response response);
   awaitable<Result<void>> send(Response& response, bool is_last);
@@ -61,19 +78,17 @@ class Http1Session final : public ServerSession, public Request {
   [[nodiscard]] bool is_last(const Response& response) const;
   [[nodiscard]] bool is_body_left() const { return !framed_.is_complete(); }
 
+  Http1Connection& connection_;
   ConnectionReader reader_;
   HeadFinder finder_;
   std::vector<Field> fields_;
   RequestBody body_;
   FramedBody framed_;
-  ParsedRequest parsed_;
   std::string out_;  ///< the head that is written, or what goes between pieces of a body
-  DateClock date_;
   std::unique_ptr<Takeover> takeover_;
   std::size_t head_bytes_ = 0;
-  std::uint64_t served_ = 0;
-  bool is_idle_ = false, is_draining_ = false, is_continue_due_ = false, is_continue_refused_ = false,
-       is_http2_wanted_ = false;
+  bool is_over_ = false, is_draining_ = false, is_keep_alive_ = true, is_continue_due_ = false,
+       is_continue_refused_ = false, is_http2_wanted_ = false;
 };
 
 }  // namespace propeller::http

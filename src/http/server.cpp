@@ -22,6 +22,12 @@ class LentBody final : public BodySource {
   BodySource& body_;
 };
 
+/// Closed however serving it ends.
+struct Close {
+  net::Stream& stream;
+  ~Close() { stream.close(); }
+};
+
 }  // namespace
 
 std::unique_ptr<BodySource> Request::take_body() { return std::make_unique<LentBody>(body()); }
@@ -39,30 +45,39 @@ Server::Server(ServerLimits limits) : limits_(limits) {}
 
 Server::~Server() = default;
 
+// No coroutine: one less in every connection that waits.
 awaitable<void> Server::serve(net::Stream& stream, Handler& handler) {
   ++figures_.connections;
-  /// Closed however this ends.
-  struct Close {
-    net::Stream& stream;
-    ~Close() { stream.close(); }
-  };
-  const Close close{stream};
-  if (stream.info().tls && stream.info().tls->alpn == "h2") co_return co_await serve_http2(stream, handler);
-  // The session is gone by then: a tunnel may last for days.
-  const auto sequel = co_await serve_http1(stream, handler);
-  if (sequel.takeover) co_await sequel.takeover->run(stream);
-  if (sequel.is_http2) co_await serve_http2(stream, handler);
+  if (stream.info().tls && stream.info().tls->alpn == "h2") return serve_http2(stream, handler);
+  return serve_http1(stream, handler);
 }
 
-awaitable<Server::Sequel> Server::serve_http1(net::Stream& stream, Handler& handler) {
-  Http1Session session(limits_, figures_, handler, stream);
-  const base::Listed<ServerSession> known_to_drain(sessions_, session);
-  if (is_draining_) session.drain();
-  co_await run_then_join(session.run(), session.session_tasks());
-  co_return Sequel{.takeover = session.take_takeover(), .is_http2 = session.is_http2_wanted()};
+awaitable<void> Server::serve_http1(net::Stream& stream, Handler& handler) {
+  const Close close{stream};
+  stream.set_timeouts({.read = limits_.idle_timeout, .write = limits_.write_timeout});
+  Http1Connection connection{.stream = stream, .date = date_};
+  std::unique_ptr<Takeover> takeover;
+  bool is_http2_wanted = false;
+  for (bool is_over = false; !is_over;) {
+    if (is_draining_) co_return;
+    {
+      // Nothing else is kept of a connection that is idle, as most are most of the time: no session, no buffer.
+      const base::Listed<net::Stream> known_to_drain(idle_, stream);
+      if (const auto ready = co_await stream.wait_input(); !ready) co_return;
+    }
+    const auto session = std::make_unique<Http1Session>(limits_, figures_, handler, connection);
+    const base::Listed<ServerSession> known_to_drain(sessions_, *session);
+    co_await run_then_join(session->run(), session->session_tasks());
+    takeover = session->take_takeover();
+    is_http2_wanted = session->is_http2_wanted();
+    is_over = session->is_over();
+  }
+  if (takeover) co_await takeover->run(stream);
+  if (is_http2_wanted) co_await serve_http2(stream, handler);
 }
 
 awaitable<void> Server::serve_http2(net::Stream& stream, Handler& handler) {
+  const Close close{stream};
   Http2ServerSession session(limits_, figures_, handler, stream);
   const base::Listed<ServerSession> known_to_drain(sessions_, session);
   if (is_draining_) session.drain();
@@ -72,6 +87,7 @@ awaitable<void> Server::serve_http2(net::Stream& stream, Handler& handler) {
 void Server::drain() {
   is_draining_ = true;
   for (ServerSession* const session : sessions_) session->drain();
+  for (net::Stream* const stream : idle_) stream->close();
 }
 
 }  // namespace propeller::http

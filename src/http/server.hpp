@@ -7,6 +7,7 @@
 
 #include "async/task_group.hpp"
 #include "http/body.hpp"
+#include "http/date.hpp"
 #include "http/message.hpp"
 #include "http/parse_limits.hpp"
 #include "net/stream.hpp"
@@ -136,18 +137,15 @@ class Server {
   [[nodiscard]] const ServerFigures& figures() const { return figures_; }
 
  private:
-  /// What a connection of HTTP/1.1 turns into.
-  struct Sequel {
-    std::unique_ptr<Takeover> takeover;
-    bool is_http2 = false;
-  };
-  awaitable<Sequel> serve_http1(net::Stream& stream, Handler& handler);
+  awaitable<void> serve_http1(net::Stream& stream, Handler& handler);
   awaitable<void> serve_http2(net::Stream& stream, Handler& handler);
 
   const ServerLimits limits_;
   ServerFigures figures_;
   bool is_draining_ = false;
   std::list<ServerSession*> sessions_;
+  std::list<net::Stream*> idle_;  ///< connections of HTTP/1 that wait for a request
+  DateClock date_;
 };
 
 }  // namespace propeller::http

@@ -1,6 +1,5 @@
 #pragma once
 
-#include "http/date.hpp"
 #include "http/server.hpp"
 
 namespace propeller::http {

@@ -46,8 +46,8 @@ Result<std::optional<std::size_t>> Stream::try_read(std::span<char> room) {
   const auto count = unread_.copy(room.data(), room.size(), unread_begin_);
   unread_begin_ += count;
   if (unread_begin_ == unread_.size()) {
-    // Given back, not only cleared: an idle connection keeps nothing.
-    unread_ = std::string();
+    // Given back, not only cleared or assigned to, which keeps the room: an idle connection keeps nothing.
+    std::string().swap(unread_);
     unread_begin_ = 0;
   }
   return count;

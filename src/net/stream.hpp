@@ -4,6 +4,7 @@
 #include <boost/asio/ip/tcp.hpp>
 #include <chrono>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -26,7 +27,7 @@ struct TlsInfo {
 
 struct StreamInfo {
   boost::asio::ip::tcp::endpoint local, peer;
-  std::optional<TlsInfo> tls;
+  std::shared_ptr<const TlsInfo> tls;  ///< null: no TLS
 };
 
 /// How long nothing may move in one direction while somebody waits for it.

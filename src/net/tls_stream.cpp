@@ -182,12 +182,12 @@ void TlsStream::note_agreement() {
   ::SSL_get0_alpn_selected(ssl_.get(), &alpn, &alpn_size);
   const char* const server_name = ::SSL_get_servername(ssl_.get(), TLSEXT_NAMETYPE_host_name);
   const bool is_verified = ::SSL_is_server(ssl_.get()) == 0 && ::SSL_get_verify_mode(ssl_.get()) != SSL_VERIFY_NONE;
-  info_.tls = TlsInfo{.version = ::SSL_get_version(ssl_.get()),
-                      .cipher = ::SSL_get_cipher_name(ssl_.get()),
-                      .alpn = {reinterpret_cast<const char*>(alpn), alpn_size},
-                      .server_name = server_name == nullptr ? "" : server_name,
-                      .verified_name = is_verified ? name_ : "",
-                      .is_resumed = ::SSL_session_reused(ssl_.get()) == 1};
+  info_.tls = std::make_shared<TlsInfo>(TlsInfo{.version = ::SSL_get_version(ssl_.get()),
+                                                .cipher = ::SSL_get_cipher_name(ssl_.get()),
+                                                .alpn = {reinterpret_cast<const char*>(alpn), alpn_size},
+                                                .server_name = server_name == nullptr ? "" : server_name,
+                                                .verified_name = is_verified ? name_ : "",
+                                                .is_resumed = ::SSL_session_reused(ssl_.get()) == 1});
 }
 
 Result<std::optional<std::size_t>> TlsStream::receive_now(std::span<char> room) {

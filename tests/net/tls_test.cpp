@@ -18,7 +18,7 @@ TEST(Tls, CarriesBytesBothWaysAndSaysWhatWasAgreedOn) {
   auto pair = shake_hands(loop, server, *client, "localhost", {"h2", "http/1.1"}, {"http/1.1", "h2"});
   ASSERT_TRUE(pair.client) << pair.client.error().detail;
   ASSERT_TRUE(pair.server) << pair.server.error().detail;
-  const auto& agreed = (*pair.client)->info().tls.value();
+  const auto& agreed = *(*pair.client)->info().tls;
   EXPECT_EQ(agreed.version, "TLSv1.3");
   EXPECT_EQ(agreed.alpn, "h2");
   EXPECT_EQ(agreed.verified_name, "localhost");
