@@ -24,7 +24,8 @@ void print_group(const config::Loaded& loaded, Group group) {
 }
 
 void print_forward(const config::ForwardLoaded& forward) {
-  fmt::print("Forward proxy ({})\n", forward.file.empty() ? "no file, built-in default" : forward.file.string());
+  fmt::print("Forward proxy ({}{})\n", forward.file.empty() ? "no file, built-in default" : forward.file.string(),
+             forward.workspace_file.empty() ? "" : ", under " + forward.workspace_file.string());
   for (const auto& [key, value] : config::show_forward(forward.settings))
     fmt::print("  {:<36} {}\n", key, value.empty() ? "-" : value);
 }

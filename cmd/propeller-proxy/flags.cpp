@@ -42,7 +42,7 @@ void know(Known& known, const Command& command) {
   if (command.takes_site) {
     for (const auto& variable : config::forward_variables()) {
       const std::string flag(variable.flag);
-      if (known.configuration.insert(flag).second) add_flag(known, flag, true, false);
+      if (known.configuration.insert(flag).second) add_flag(known, flag, true, variable.is_switch);
     }
   }
   if (!command.takes_configuration) return;
@@ -100,7 +100,7 @@ std::vector<std::string> take_words(const Command& command, std::vector<std::str
       continue;
     }
     const auto* const option = known.description.find_nothrow(argument.substr(argument.find_first_not_of('-')), false);
-    const bool takes_value = option != nullptr && option->semantic()->max_tokens() > 0;
+    const bool takes_value = option != nullptr && option->semantic()->min_tokens() > 0;
     rest.push_back(std::move(argument));
     if (takes_value && i + 1 < arguments.size()) rest.push_back(std::move(arguments[++i]));
   }

@@ -1,5 +1,5 @@
 // propeller-proxy.yaml: reading ends within its limits, what is accepted is well formed, and a reload of the same text
-// changes nothing.
+// changes nothing. As a workspace's file it has no say in who is served, what is reached, or where things lie.
 #include <cstddef>
 #include <cstdint>
 #include <string_view>
@@ -8,11 +8,31 @@
 #include "config/forward_changes.hpp"
 #include "config/rule_text.hpp"
 #include "config/site_file.hpp"
+#include "config/workspace_file.hpp"
 #include "config/yaml.hpp"
 #include "config/yaml_section.hpp"
 
+namespace {
+
+using namespace propeller::config;
+
+void read_as_workspace(YamlNode workspace) {
+  const Forward site;
+  Forward after;
+  Problems problems;
+  YamlReport report("w.yaml", problems);
+  take_untrusted_keys_only(workspace, report);
+  read_site(lay_over({}, workspace), "w.yaml", after, problems);
+  ASSERT(problems.warnings.size() <= 2 * kYamlProblemsMax);
+  ASSERT(after.rules == site.rules && after.tls == site.tls && after.api == site.api);
+  ASSERT(after.recording == site.recording && after.cache.dir == site.cache.dir && after.log.file == site.log.file);
+  after.proxy.timeouts = site.proxy.timeouts;
+  ASSERT(after.proxy == site.proxy);
+}
+
+}  // namespace
+
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  using namespace propeller::config;
   const auto root = parse_yaml({reinterpret_cast<const char*>(data), size});
   if (!root) {
     ASSERT(root.error().detail.starts_with("line "));
@@ -34,5 +54,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   Problems same;
   read_site(*root, "p.yaml", again, same);
   ASSERT(compare(forward, again).empty());
+  read_as_workspace(*root);
   return 0;
 }

@@ -105,6 +105,7 @@ std::string ForwardApp::status_text() const {
   }
   return answer_of({{"version", version()},
                     {"config_file", options_.loaded.file.string()},
+                    {"workspace_file", options_.loaded.workspace_file.string()},
                     {"listen", listen},
                     {"rules_from", live_.are_rules_from_api() ? "api" : "file"},
                     {"needs_restart", live_.waiting()},

@@ -113,7 +113,7 @@ Result<void> ForwardApp::start() {
   asio::post(core_.executor(), [this] { api_->start(routes()); });
   core_.start();
   is_running_ = true;
-  watch_file();
+  watch_files();
   log_started();
   return {};
 }
@@ -122,25 +122,28 @@ void ForwardApp::log_started() const {
   std::vector<std::string> listen;
   for (const auto& address : proxy_->addresses()) listen.push_back(fmt::format("{}", fmt::streamed(address)));
   const auto& api = settings_.api.listen;
-  observe::log_info("proxy server started",
-                    {kv("addr", fmt::format("{}", fmt::join(listen, ","))),
-                     kv("ca_cert", (settings_.tls.cert_dir / "ca.crt").native()),
-                     kv("config", options_.loaded.file.native()), kv("cache", settings_.cache.is_enabled)});
+  observe::log_info(
+      "proxy server started",
+      {kv("addr", fmt::format("{}", fmt::join(listen, ","))),
+       kv("ca_cert", (settings_.tls.cert_dir / "ca.crt").native()), kv("config", options_.loaded.file.native()),
+       kv("workspace", options_.loaded.workspace_file.native()), kv("cache", settings_.cache.is_enabled)});
   observe::log_info("api server started", {kv("address", api.address), kv("port", api.port)});
 }
 
-void ForwardApp::watch_file() {
-  if (options_.loaded.file.empty()) return;
-  watcher_ = std::make_unique<config::FileWatcher>(options_.loaded.file, [this] { reload(); });
-  if (const auto started = watcher_->start(); !started) {
-    observe::log_warn("the configuration file is looked at from time to time only",
-                      {kv("reason", started.error().detail)});
+void ForwardApp::watch_files() {
+  for (const auto& file : {options_.loaded.file, options_.loaded.workspace_file}) {
+    if (file.empty()) continue;
+    const auto& watcher = watchers_.emplace_back(std::make_unique<config::FileWatcher>(file, [this] { reload(); }));
+    if (const auto started = watcher->start(); !started) {
+      observe::log_warn("the configuration file is looked at from time to time only",
+                        {kv("file", file.native()), kv("reason", started.error().detail)});
+    }
   }
 }
 
 void ForwardApp::stop() {
   if (is_running_.exchange(false)) {
-    watcher_.reset();
+    watchers_.clear();
     // First whatever does something with the proxy: the API, and what it or a reload has left on the pool.
     asio::co_spawn(core_.executor(), api_->stop(), asio::use_future).get();
     pool_.join();

@@ -30,8 +30,8 @@ struct ForwardOptions {
   std::chrono::milliseconds shutdown_timeout{30'000};
 };
 
-/// The forward proxy with all that belongs to it: its store, its API, and its configuration file, which is read again
-/// when it changes and when reload() says so.
+/// The forward proxy with all that belongs to it: its store, its API, and its configuration files, which are read again
+/// when one changes and when reload() says so.
 ///
 /// Order:    start(): store, API's port, proxy's ports; stop(): requests in progress end first, the store closes last.
 /// Errors:   start(): bad_config or io, with what to do. A store that cannot be opened keeps nothing and is no error,
@@ -54,7 +54,7 @@ class ForwardApp {
  private:
   [[nodiscard]] Result<void> open_store();
   [[nodiscard]] Result<void> open_api();
-  void watch_file();
+  void watch_files();
   void log_started() const;
   void add_metrics();
 
@@ -79,7 +79,7 @@ class ForwardApp {
   std::unique_ptr<store::ContentStore> store_;
   std::string store_error_;
   std::unique_ptr<forward::Proxy> proxy_;
-  std::unique_ptr<config::FileWatcher> watcher_;
+  std::vector<std::unique_ptr<config::FileWatcher>> watchers_;
 
   LiveConfig live_;           ///< of the pool's thread
   std::string reload_error_;  ///< of the pool's thread; empty: the last reload was taken

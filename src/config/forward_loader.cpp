@@ -9,13 +9,25 @@
 #include "config/parse.hpp"
 #include "config/setters.hpp"
 #include "config/site_setters.hpp"
+#include "config/workspace_file.hpp"
 
 namespace propeller::config {
 
 namespace {
 
-constexpr std::array<ForwardVariable, 6> kVariables{{
+constexpr std::array<ForwardVariable, 8> kVariables{{
     {{"CONFIG_FILE", ""}, "--config", "FILE", "propeller-proxy.yaml if there is one", "The site's configuration file"},
+    {{"PROXY_WORKSPACE", ""},
+     "--workspace",
+     "DIRECTORY",
+     "none",
+     "Lays .discobot/proxy/config.yaml or .propeller/proxy.yaml of it over that file, as far as it can be harmless"},
+    {{"PROXY_TRUST_WORKSPACE", ""},
+     "--trust-workspace",
+     "BOOL",
+     "false",
+     "The workspace's file may say everything: headers, allow-list, directories, who is served",
+     true},
     {{"PROXY_PORT", ""}, "--proxy-port", "PORT", "17080", "Port of the forward proxy; 0: any free one"},
     {{"PROXY_API_PORT", "API_PORT"}, "--api-port", "PORT", "17081", "Port of its API; 0: any free one"},
     {{"PROXY_CERT_DIR", "CERT_DIR"}, "--cert-dir", "DIRECTORY", "./certs", "Where its certificate authority is kept"},
@@ -46,7 +58,8 @@ class ForwardLoader {
       : environment_(environment), flags_(flags), host_(host) {}
 
   ForwardLoaded run() {
-    read_file();
+    auto site = read_site_file();
+    lay_workspace_over(std::move(site), loaded_.file.empty() ? loaded_.settings : Forward{});
     take_variables();
     check_ports();
     check_reach();
@@ -88,19 +101,32 @@ class ForwardLoader {
     return true;
   }
 
-  void read_file() {
+  /// The site's file, and the built-in default when there is none.
+  YamlNode read_site_file() {
     const auto given = find("CONFIG_FILE");
     const auto file = given ? std::filesystem::path(given->value) : host_.working_directory / kSiteFileName;
     std::error_code ignored;
     if (!given && !std::filesystem::exists(file, ignored)) {
       loaded_.settings = builtin_forward(environment_, host_);
-      return;
+      return {};
     }
     loaded_.file = file.lexically_normal();
+    auto root =
+        parse_file(loaded_.file, given ? fmt::format("{}={}", given->origin, show_value(given->value)) : file.string());
+    if (!root) return {};
+    warn_of_writers(loaded_.file);
+    root_ = std::move(*root);
+    loaded_.sections = read_site(root_, loaded_.file.string(), loaded_.settings, loaded_.problems);
+    return root_;
+  }
+
+  /// Nothing when it is none; `name` is what the operator calls it.
+  std::optional<YamlNode> parse_file(const std::filesystem::path& file, const std::string& name) {
     const auto refuse = [&](std::string_view why) {
-      error(fmt::format("{}: {}", given ? fmt::format("{}={}", given->origin, show_value(given->value)) : file.string(),
-                        why));
+      error(fmt::format("{}: {}", name, why));
+      return std::nullopt;
     };
+    std::error_code ignored;
     if (!std::filesystem::is_regular_file(file, ignored)) return refuse("there is no such file");
     std::ifstream stream(file, std::ios::binary);
     std::string text(kYamlBytesMax + 1, '\0');
@@ -108,23 +134,51 @@ class ForwardLoader {
     stream.read(text.data(), static_cast<std::streamsize>(text.size()));
     text.resize(static_cast<std::size_t>(stream.gcount()));
     auto root = parse_yaml(text);
-    if (!root) {
-      // "line 3: what" becomes "file:3: what".
-      return error(fmt::format("{}:{}", loaded_.file.string(), std::string_view(root.error().detail).substr(5)));
+    if (root) return std::move(*root);
+    // "line 3: what" becomes "file:3: what".
+    error(fmt::format("{}:{}", file.string(), std::string_view(root.error().detail).substr(5)));
+    return std::nullopt;
+  }
+
+  /// `before`: the settings without any file. Each file is judged by itself first, so that a mistake has its place.
+  void lay_workspace_over(YamlNode site, Forward before) {
+    bool is_trusted = false;
+    take("PROXY_TRUST_WORKSPACE", [&](const std::string& value) { return set_bool(is_trusted, value); });
+    const auto given = find("PROXY_WORKSPACE");
+    if (!given) return;
+    std::error_code ignored;
+    if (!std::filesystem::is_directory(given->value, ignored))
+      return error(fmt::format("{}={}: there is no such directory", given->origin, show_value(given->value)));
+    const auto file = find_workspace_file(given->value);
+    if (!file) return;
+    loaded_.workspace_file = *file;
+    auto root = parse_file(*file, file->string());
+    if (!root) return;
+    YamlReport report(file->string(), loaded_.problems);
+    if (is_trusted) {
+      warn_of_writers(*file);
+    } else {
+      take_untrusted_keys_only(*root, report);
     }
-    warn_of_writers();
-    root_ = std::move(*root);
-    loaded_.sections = read_site(root_, loaded_.file.string(), loaded_.settings, loaded_.problems);
+    Forward alone = before;
+    read_site(*root, file->string(), alone, loaded_.problems);
+    if (!loaded_.problems.errors.empty()) return;
+    Problems together;
+    loaded_.settings = std::move(before);
+    read_site(lay_over(std::move(site), *root),
+              loaded_.file.empty() ? file->string() : fmt::format("{} over {}", file->string(), loaded_.file.string()),
+              loaded_.settings, together);
+    loaded_.problems.errors = std::move(together.errors);
   }
 
   /// Whoever writes the file decides whom we serve, and which hosts get which secrets.
-  void warn_of_writers() {
+  void warn_of_writers(const std::filesystem::path& file) {
     namespace fs = std::filesystem;
     std::error_code error;
-    const auto mode = fs::status(loaded_.file, error).permissions();
+    const auto mode = fs::status(file, error).permissions();
     if (error || (mode & fs::perms::others_write) == fs::perms::none) return;
     loaded_.problems.warnings.push_back(
-        fmt::format("{}: everybody on this machine may change it (chmod o-w mends that)", loaded_.file.string()));
+        fmt::format("{}: everybody on this machine may change it (chmod o-w mends that)", file.string()));
   }
 
   void take_variables() {

@@ -42,12 +42,13 @@ std::string YamlReport::place(std::size_t line, std::string_view path, std::stri
 }
 
 void YamlReport::error(std::size_t line, std::string_view path, std::string_view what) {
-  if (++count_ < kYamlProblemsMax) problems_.errors.push_back(place(line, path, what));
-  if (count_ == kYamlProblemsMax) problems_.errors.push_back(place(line, "", "and more problems"));
+  if (++errors_ < kYamlProblemsMax) problems_.errors.push_back(place(line, path, what));
+  if (errors_ == kYamlProblemsMax) problems_.errors.push_back(place(line, "", "and more problems"));
 }
 
 void YamlReport::warning(std::size_t line, std::string_view path, std::string_view what) {
-  problems_.warnings.push_back(place(line, path, what));
+  if (++warnings_ < kYamlProblemsMax) problems_.warnings.push_back(place(line, path, what));
+  if (warnings_ == kYamlProblemsMax) problems_.warnings.push_back(place(line, "", "and more warnings"));
 }
 
 YamlSection::YamlSection(const YamlNode* node, std::string path, YamlReport& report)

@@ -11,7 +11,8 @@
 
 namespace propeller::config {
 
-inline constexpr std::size_t kYamlProblemsMax = 100;  ///< after these a file is told to be broken, once
+inline constexpr std::size_t kYamlProblemsMax =
+    100;  ///< errors of a file, and warnings; that there are more is told once
 
 /// Where a file's problems go: "propeller-proxy.yaml:12: headers[\"*.x\"].conditions[0].header: ...".
 class YamlReport {
@@ -26,7 +27,8 @@ class YamlReport {
 
   std::string file_;
   Problems& problems_;
-  std::size_t count_ = 0;
+  std::size_t errors_ = 0;
+  std::size_t warnings_ = 0;
 };
 
 /// Whether a value may be repeated in a message.

@@ -80,6 +80,10 @@ constexpr auto kKeys = std::to_array<Row>({
 
 constexpr auto kVariablesAndFlags = std::to_array<Row>({
     {"CONFIG_FILE", "ForwardRun.CarriesHttpAndInterceptedHttpsUntilSigterm"},
+    {"PROXY_WORKSPACE", "ForwardWorkspace.IsHeededAsFarAsItIsHarmless"},
+    {"PROXY_TRUST_WORKSPACE", "ForwardWorkspace.ATrustedOneMaySetHeaders"},
+    {"--workspace", "ForwardWorkspace.FlagsNameAndTrustIt"},
+    {"--trust-workspace", "ForwardWorkspace.FlagsNameAndTrustIt"},
     {"PROXY_PORT", "ForwardVariables.WinOverTheFileUnderBothNames"},
     {"PROXY_API_PORT", "ForwardVariables.WinOverTheFileUnderBothNames"},
     {"API_PORT", "ForwardVariables.WinOverTheFileUnderBothNames"},
