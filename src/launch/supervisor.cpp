@@ -59,11 +59,6 @@ void Supervisor::launch(Running& running) {
   if (!program.is_kept_running) begin_end(kCannotStart);
 }
 
-bool Supervisor::is_running(std::string_view name) const {
-  return std::ranges::any_of(
-      programs_, [name](const Running& running) { return running.program.name == name && running.pid > 0; });
-}
-
 void Supervisor::work(std::chrono::milliseconds duration) {
   const auto end = Clock::now() + duration;
   while (!is_ending_ && Clock::now() < end) handle_next(end);

@@ -48,7 +48,6 @@ class Supervisor {
   /// Handles signals and ends of programs, for so long or until the end begins.
   void work(std::chrono::milliseconds duration);
   [[nodiscard]] bool is_ending() const { return is_ending_; }
-  [[nodiscard]] bool is_running(std::string_view name) const;
   /// Works until the end begins, and ends everything. The exit code of the program that ended first, by itself: what it
   /// returned, or 128 + the signal; 0 when it was SIGTERM or SIGINT that began the end.
   [[nodiscard]] int finish();

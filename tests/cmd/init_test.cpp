@@ -125,12 +125,11 @@ TEST_F(Init, ReapsOrphans) {
 }
 
 TEST_F(Init, WhatDoesNotEndInTimeIsKilled) {
-  start_init({child("one"), "sh -c \"trap '' TERM; echo deaf starts; while :; do sleep 0.02; done\""},
-             {"--stop-timeout", "200ms"});
+  start_init({"sh -c \"trap '' TERM; echo deaf starts; while :; do sleep 0.02; done\""}, {"--stop-timeout", "200ms"});
   ASSERT_TRUE(says("deaf starts")) << log();
   process_->signal(SIGTERM);
   EXPECT_EQ(wait_exit(), 0) << log();
-  EXPECT_TRUE(says_in_order({"sh did not end in time: killed", "one is told"})) << log();
+  EXPECT_THAT(log(), HasSubstr("sh did not end in time: killed"));
 }
 
 TEST_F(Init, ASecondSignalKillsEverythingAtOnce) {
