@@ -182,7 +182,7 @@ bool may_unshare() {
 TEST_F(Init, IsProcess1OfAPidNamespace) {
   if (!may_unshare()) GTEST_SKIP() << "namespaces of our own take the right to make them";
   launcher_ = {"unshare", "--pid", "--fork", "--kill-child"};
-  start_init({child("one"), "sh -c 'echo parent $PPID; (sleep 0.05 &); while :; do sleep 0.02; done'"});
+  start_init({child("one"), "sh -c '(sleep 0.05 &); echo parent $PPID; while :; do sleep 0.02; done'"});
   ASSERT_TRUE(says("parent 1")) << log();
   const auto init = std::stoi(children_of(process_->pid()));
   // The proxy, two children, and nobody who has ended.
