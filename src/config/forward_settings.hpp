@@ -131,6 +131,7 @@ struct Cache {
   EvictionPolicy policy = EvictionPolicy::s3fifo;
   std::vector<std::string> patterns;  ///< RE2 expressions for the path of a URL
   bool is_content_aware = false;
+  bool are_http_rules_on = true;  ///< what no pattern matches is kept as RFC 9111 lets a shared cache
 
   friend bool operator==(const Cache&, const Cache&) = default;
 };

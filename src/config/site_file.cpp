@@ -131,6 +131,7 @@ void read_cache(YamlSection section, Cache& to) {
   section.value("min_free", [&](V v) { return set_size(to.disk_free_min_bytes, v, 0); });
   section.value("policy", [&](V v) { return set_policy(to.policy, v); });
   section.boolean("content_aware", to.is_content_aware);
+  section.boolean("http", to.are_http_rules_on);
   const bool has_patterns = section.take("patterns") != nullptr;
   std::vector<std::string> patterns;
   section.list("patterns", kCachePatternsMax, [&](V v) -> Refusal {

@@ -26,7 +26,11 @@ async::awaitable<Result<std::string_view>> ArrivingBody::read(std::size_t max) {
     if (const auto* piece = std::get_if<store::MemoryPiece>(&*outcome)) co_return piece->bytes;
     if (std::holds_alternative<store::End>(*outcome)) co_return std::string_view();
     if (auto* over = std::get_if<store::TakeOver>(&*outcome); over != nullptr && options_.may_take_over) {
-      fills_.spawn({.origin = options_.origin, .key = options_.key, .writer = std::move(over->writer)});
+      fills_.spawn({.origin = options_.origin,
+                    .key = options_.key,
+                    .writer = std::move(over->writer),
+                    .url = options_.url,
+                    .generation = options_.generation});
       continue;
     }
     // The writer that it was given but may not use goes to another reader here.

@@ -14,7 +14,9 @@ struct ArrivingBodyOptions {
   std::shared_ptr<const ContentOrigin> origin;
   std::string key;
   std::optional<ByteRange> range;  ///< none: all of it
-  bool may_take_over = true;       ///< go on with the download when its writer dies
+  std::string url = {};            ///< see CacheFill
+  std::uint64_t generation = 0;
+  bool may_take_over = true;  ///< go on with the download when its writer dies
 };
 
 /// The body of a response that is still being downloaded, by whomever: streams along from the first byte, takes over

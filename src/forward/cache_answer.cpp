@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 
+#include "http/date.hpp"
 #include "http/forwarding.hpp"
 #include "http/syntax.hpp"
 
@@ -20,12 +21,15 @@ constexpr int kPartialContent = 206;
 constexpr int kNotModified = 304;
 constexpr int kRangeNotSatisfiable = 416;
 
-bool is_for_one_client(const http::Field& field) {
+bool is_one_of(std::string_view name, std::initializer_list<std::string_view> names) {
+  return std::ranges::any_of(names, [&](auto other) { return equals_ignoring_case(name, other); });
+}
+
+bool is_left_out(std::string_view name, CacheRules rules) {
   constexpr std::string_view kProxy = "proxy-";
-  static constexpr std::array<std::string_view, 4> kNames{"Set-Cookie", "Set-Cookie2", "Authentication-Info",
-                                                          "Content-Length"};
-  return equals_ignoring_case(field.name.substr(0, kProxy.size()), kProxy) ||
-         std::ranges::any_of(kNames, [&](auto name) { return equals_ignoring_case(field.name, name); });
+  if (equals_ignoring_case(name.substr(0, kProxy.size()), kProxy)) return true;
+  if (is_one_of(name, {"Authentication-Info", "Content-Length"})) return true;
+  return rules == CacheRules::content ? is_one_of(name, {"Set-Cookie", "Set-Cookie2"}) : is_one_of(name, {"Age"});
 }
 
 /// The same but for a mark of weakness.
@@ -47,7 +51,13 @@ bool is_not_modified(http::FieldView stored, http::FieldView request) {
     return false;
   }
   const auto since = request.find("If-Modified-Since");
-  return since && since == stored.find("Last-Modified");
+  if (!since) return false;
+  const auto modified = stored.find("Last-Modified");
+  if (modified == since) return true;
+  const auto now = std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now());
+  const auto wanted = http::parse_date(*since, now);
+  const auto kept = http::parse_date(modified ? *modified : stored.find("Date").value_or(""), now);
+  return wanted && kept && *kept <= *wanted;
 }
 
 bool may_have_a_part(http::FieldView stored, http::FieldView request) {
@@ -67,10 +77,10 @@ std::string date_text(std::chrono::sys_seconds time) {
 
 }  // namespace
 
-std::string kept_header_text(http::FieldView fields) {
+std::string kept_header_text(http::FieldView fields, CacheRules rules) {
   http::Fields kept(fields);
   http::remove_hop_by_hop(kept);
-  kept.remove_if(is_for_one_client);
+  kept.remove_if([&](const http::Field& field) { return is_left_out(field.name, rules); });
   std::string text;
   for (const auto& field : kept) text.append(field.name).append(": ").append(field.value).append("\r\n");
   return text;
@@ -127,12 +137,15 @@ CacheAnswer answer_with(CachedHead head, http::Method method, http::FieldView re
 }
 
 void mark_as_hit(http::Fields& fields, std::int64_t stored_at, std::chrono::sys_seconds now) {
-  const std::chrono::sys_seconds stored{std::chrono::seconds(stored_at)};
-  const auto old = http::parse_decimal(fields.find("Age").value_or("")).value_or(0);
-  const auto here = static_cast<std::uint64_t>(std::max<std::int64_t>((now - stored).count(), 0));
-  fields.set("Age", fmt::format("{}", old + here));
+  const std::chrono::seconds old(http::parse_decimal(fields.find("Age").value_or("")).value_or(0));
+  const auto here = now.time_since_epoch() - std::chrono::seconds(stored_at);
+  mark_as_hit(fields, stored_at, old + std::max(here, std::chrono::seconds(0)));
+}
+
+void mark_as_hit(http::Fields& fields, std::int64_t stored_at, std::chrono::seconds age) {
+  fields.set("Age", fmt::format("{}", age.count()));
   fields.set("X-Cache", "HIT");
-  fields.set("X-Cache-Date", date_text(stored));
+  fields.set("X-Cache-Date", date_text(std::chrono::sys_seconds(std::chrono::seconds(stored_at))));
 }
 
 }  // namespace propeller::forward

@@ -12,9 +12,16 @@
 
 namespace propeller::forward {
 
-/// The fields of a response that are kept with its bytes: without what was for one client or one connection (cookies,
-/// hop-by-hop, Proxy-*) and what the server writes anew (Content-Length). "Name: value\r\n" and so on.
-[[nodiscard]] std::string kept_header_text(http::FieldView fields);
+/// By which rules a response is kept.
+enum class CacheRules {
+  content,  ///< content that its path names: does not change
+  http      ///< RFC 9111, as a shared cache
+};
+
+/// The fields of a response that are kept with its bytes: without what was for one connection (hop-by-hop, Proxy-*) and
+/// what the server writes anew (Content-Length). Of content also without cookies; by the rules of HTTP without Age,
+/// which is written anew. "Name: value\r\n" and so on.
+[[nodiscard]] std::string kept_header_text(http::FieldView fields, CacheRules rules);
 /// The opposite. A line that is no field is left out.
 [[nodiscard]] http::Fields fields_of(std::string_view header_text);
 
@@ -38,11 +45,12 @@ struct CacheAnswer {
 
 /// By Range and If-Range, If-None-Match and If-Modified-Since. Pure.
 ///
-/// Of an If-Modified-Since only the very date that the response has counts: everything else gets the whole.
-/// Source: RFC 9110 sections 13 and 14
+/// Source: RFC 9110 sections 13 and 14, RFC 9111 section 4.3.2
 [[nodiscard]] CacheAnswer answer_with(CachedHead head, http::Method method, http::FieldView request);
 
 /// X-Cache, X-Cache-Date and Age of a response that was stored at that time.
 void mark_as_hit(http::Fields& fields, std::int64_t stored_at, std::chrono::sys_seconds now);
+/// The same of a response whose age is known.
+void mark_as_hit(http::Fields& fields, std::int64_t stored_at, std::chrono::seconds age);
 
 }  // namespace propeller::forward

@@ -88,16 +88,21 @@ async::awaitable<Result<void>> CacheFills::keep(CacheFill& fill) {
   const auto blob = co_await fill.writer->finish();
   if (!blob) co_return std::unexpected(blob.error());
   if (!*blob) co_return Result<void>();
+  const auto is_overtaken = [&] { return !fill.url.empty() && invalidations_.generation(fill.url) != fill.generation; };
+  if (is_overtaken()) co_return Result<void>();
   const auto& head = *fill.writer->head();
   const auto now =
       std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch());
+  const auto received_at = head.received_at != 0 ? head.received_at : now.count();
   auto put = co_await store_.put_entry({.key = fill.key,
                                         .digest = (*blob)->digest(),
                                         .size = (*blob)->size(),
                                         .status = head.status,
                                         .header_text = head.header_text,
-                                        .stored_at = now.count(),
-                                        .checked_at = now.count()});
+                                        .note = head.note,
+                                        .stored_at = received_at,
+                                        .checked_at = received_at});
+  if (put && is_overtaken()) (void)co_await store_.erase_entry(fill.key);
   if (put) counters_.count_store();
   // Evicted already.
   if (!put && put.error().code == Code::not_found) co_return Result<void>();

@@ -7,6 +7,7 @@
 #include "async/task_group.hpp"
 #include "forward/cache_counters.hpp"
 #include "forward/content_origin.hpp"
+#include "forward/invalidations.hpp"
 #include "store/content_store.hpp"
 
 namespace propeller::forward {
@@ -16,6 +17,8 @@ struct CacheFill {
   std::shared_ptr<const ContentOrigin> origin;
   std::string key;  ///< of the entry that it becomes
   std::unique_ptr<store::BlobWriter> writer;
+  std::string url = {};                         ///< by the rules of HTTP: what a write to it overtakes is not kept
+  std::uint64_t generation = 0;                 ///< of the URL when it was asked for
   std::optional<store::BlobHead> head = {};     ///< none: an earlier writer has told it
   std::unique_ptr<http::BodySource> body = {};  ///< none: the rest is asked for
 };
@@ -32,10 +35,13 @@ class CacheFills {
   static constexpr int kStallsMax = 2;
   static constexpr std::chrono::milliseconds kResumePause{50};  ///< doubled with each stall
 
-  CacheFills(const async::asio::any_io_executor& executor, store::ContentStore& store, CacheCounters& counters)
-      : store_(store), counters_(counters), tasks_(executor) {}
+  CacheFills(const async::asio::any_io_executor& executor, store::ContentStore& store, CacheCounters& counters,
+             const Invalidations& invalidations)
+      : store_(store), counters_(counters), invalidations_(invalidations), tasks_(executor) {}
 
   void spawn(CacheFill fill) { tasks_.spawn(run(std::move(fill))); }
+  /// What else goes on without a client: asking whether something still holds, say.
+  void spawn(async::awaitable<void> task) { tasks_.spawn(std::move(task)); }
   async::awaitable<void> stop();
 
  private:
@@ -45,6 +51,7 @@ class CacheFills {
 
   store::ContentStore& store_;
   CacheCounters& counters_;
+  const Invalidations& invalidations_;
   async::TaskGroup tasks_;
 };
 

@@ -19,6 +19,8 @@ namespace {
 
 constexpr std::size_t kSha256Digits = 64;
 constexpr std::size_t kSha512Digits = 128;
+/// Leaves room for a variant behind it.
+constexpr std::size_t kHttpKeyBytesMax = store::Entry::kKeyBytesMax - 128;
 constexpr std::array<std::string_view, 2> kRegistryTypes{"application/vnd.docker.", "application/vnd.oci."};
 
 bool is_hex(char digit) { return http::hex_value(digit) >= 0; }
@@ -100,18 +102,28 @@ std::optional<BlobDigest> digest_in_path(std::string_view path) {
   return std::nullopt;
 }
 
-bool carries_credentials(http::FieldView fields) {
-  return std::ranges::any_of(fields, [](const http::Field& field) {
+cache::Credentials credentials_in(http::FieldView fields) {
+  auto found = cache::Credentials::none;
+  for (const auto& field : fields) {
     // For us; and how npm would log in, which every request of it says.
     if (equals_ignoring_case(field.name, "Proxy-Authorization") || equals_ignoring_case(field.name, "npm-auth-type"))
-      return false;
-    return is_secret_header(field.name) || contains_ignoring_case(field.name, "auth") ||
-           equals_ignoring_case(field.name, "X-JFrog-Art-Api");
-  });
+      continue;
+    if (equals_ignoring_case(field.name, "Cookie")) {
+      found = cache::Credentials::cookie;
+    } else if (is_secret_header(field.name) || contains_ignoring_case(field.name, "auth") ||
+               equals_ignoring_case(field.name, "X-JFrog-Art-Api")) {
+      return cache::Credentials::authorization;
+    }
+  }
+  return found;
 }
 
+bool carries_credentials(http::FieldView fields) { return credentials_in(fields) != cache::Credentials::none; }
+
 CacheMatcher::CacheMatcher(const config::Cache& settings)
-    : is_enabled_(settings.is_enabled), is_content_aware_(settings.is_content_aware) {
+    : is_enabled_(settings.is_enabled),
+      is_content_aware_(settings.is_content_aware),
+      are_http_rules_on_(settings.are_http_rules_on) {
   RE2::Options options;
   options.set_log_errors(false);
   for (const auto& pattern : settings.patterns) {
@@ -138,12 +150,22 @@ CacheDecision CacheMatcher::check_request(const CacheRequest& request) const {
   const bool is_get = request.method == "GET";
   if (!is_enabled_ || (!is_get && request.method != "HEAD")) return decision;
   const auto has = [&](std::string_view name) { return request.fields.contains(name); };
+  const auto append_key = [&](bool has_query) {
+    decision.key.append(request.scheme).append("://").append(request.authority).append(request.path);
+    if (has_query) decision.key.append("?").append(request.query);
+  };
   // Who wants to be told that something has changed gets no answer from here.
   if (has("If-Match") || has("If-Unmodified-Since")) return decision;
   decision.digest = digest_in_path(request.path);
-  if (!is_cacheable(request, decision.digest.has_value())) return decision;
-  decision.key.append(request.scheme).append("://").append(request.authority).append(request.path);
-  if (!names_only_namespace(request.query)) decision.key.append("?").append(request.query);
+  if (!is_cacheable(request, decision.digest.has_value())) {
+    if (!are_http_rules_on_) return decision;
+    decision.rules = CacheRules::http;
+    decision.digest.reset();
+    append_key(!request.query.empty());
+    decision.may_look_up = decision.key.size() <= kHttpKeyBytesMax;
+    return decision;
+  }
+  append_key(!names_only_namespace(request.query));
   if (decision.key.size() > store::Entry::kKeyBytesMax) return decision;
   decision.may_look_up = true;
   decision.may_store = is_get && !has("Range") && !has("If-None-Match") && !has("If-Modified-Since") &&

@@ -6,7 +6,9 @@
 #include <string_view>
 #include <vector>
 
+#include "cache/storing.hpp"
 #include "config/forward_settings.hpp"
+#include "forward/cache_answer.hpp"
 #include "http/fields.hpp"
 #include "store/blob_digest.hpp"
 
@@ -23,6 +25,8 @@ namespace propeller::forward {
 /// Whether what is asked for with these may be somebody's own: Authorization, Cookie, whatever is called a key, token
 /// or the like. Proxy-Authorization is for us and does not count.
 [[nodiscard]] bool carries_credentials(http::FieldView fields);
+/// The same, told apart as the rules of HTTP do.
+[[nodiscard]] cache::Credentials credentials_in(http::FieldView fields);
 
 /// A request as the cache looks at it.
 struct CacheRequest {
@@ -35,13 +39,15 @@ struct CacheRequest {
 };
 
 struct CacheDecision {
+  CacheRules rules = CacheRules::content;
   bool may_look_up = false;  ///< an entry may answer
   bool may_store = false;    ///< the response may become one, if it is fit for that: a plain GET of the whole
   std::string key;           ///< scheme, authority and path; with the query where that may be what gives access
   std::optional<store::BlobDigest> digest;
 };
 
-/// Which requests and responses are kept: content by digest under the patterns of the configuration.
+/// Which requests and responses are kept: content by digest under the patterns of the configuration; everything else by
+/// the rules of HTTP (HttpExchange), where those are on.
 ///
 /// What was asked for with credentials is not stored, since an entry answers everybody. A query is part of the key, so
 /// that an entry answers only who has the same signature; `ns` alone is not, which tells a mirror whose content is
@@ -64,6 +70,7 @@ class CacheMatcher {
 
   bool is_enabled_;
   bool is_content_aware_;
+  bool are_http_rules_on_;
   std::vector<std::unique_ptr<re2::RE2>> patterns_;
 };
 

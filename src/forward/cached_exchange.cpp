@@ -2,6 +2,7 @@
 
 #include "forward/arriving_body.hpp"
 #include "forward/forwarder.hpp"
+#include "forward/stored_body.hpp"
 #include "http/forwarding.hpp"
 
 namespace propeller::forward {
@@ -14,21 +15,6 @@ namespace {
 bool has_doubtful_end(const http::ClientResponse& response, bool is_verified) {
   return !is_verified && !response.body->length() && response.version != http::Version::http_2 &&
          !response.fields.contains("Transfer-Encoding");
-}
-
-/// From memory, where a small blob's bytes are, or from its file.
-std::unique_ptr<http::BodySource> body_of(const std::shared_ptr<const store::OpenBlob>& blob, ByteRange range) {
-  if (!blob->bytes().empty())
-    return std::make_unique<http::MemoryBody>(blob, blob->bytes().substr(range.offset, range.count));
-  return std::make_unique<http::FileBody>(std::shared_ptr<const base::FileDescriptor>(blob, &blob->file()),
-                                          range.offset, range.count);
-}
-
-/// A response without bytes. Of HEAD with the length that GET would have.
-http::Response without_body(CacheAnswer answer, http::Method method, std::optional<std::uint64_t> size) {
-  http::Response response{.status = answer.status, .fields = std::move(answer.fields)};
-  if (method == http::Method::head && answer.status != 304) response.body = std::make_unique<http::EmptyBody>(size);
-  return response;
 }
 
 }  // namespace
@@ -67,10 +53,7 @@ async::awaitable<Answer> CachedExchange::stored() {
                             method, request_.fields());
   mark_as_hit(answer.fields, entry.stored_at,
               std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now()));
-  if (!answer.has_body) co_return without_body(std::move(answer), method, blob->size());
-  http::Response response{.status = answer.status, .fields = std::move(answer.fields)};
-  response.body = body_of(blob, answer.range);
-  co_return response;
+  co_return response_from(blob, std::move(answer), method);
 }
 
 async::awaitable<Answer> CachedExchange::share(http::Destination destination, const http::OutgoingRequest& out) {
@@ -97,7 +80,7 @@ async::awaitable<Answer> CachedExchange::lead(std::unique_ptr<store::BlobWriter>
     co_return error_response(received.error());
   }
   store::BlobHead head{.status = received->status,
-                       .header_text = kept_header_text(received->fields),
+                       .header_text = kept_header_text(received->fields, CacheRules::content),
                        .length = received->body->length(),
                        .validator = std::string(strong_etag(received->fields))};
   const bool is_storable = head.header_text.size() <= store::Entry::kTextBytesMax &&

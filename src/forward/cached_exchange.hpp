@@ -7,6 +7,7 @@
 #include "forward/cache_counters.hpp"
 #include "forward/cache_fill.hpp"
 #include "forward/cache_matcher.hpp"
+#include "forward/recent_names.hpp"
 #include "http/client.hpp"
 #include "http/server.hpp"
 #include "store/content_store.hpp"
@@ -19,6 +20,8 @@ struct CacheParts {
   store::ContentStore& store;
   CacheCounters& counters;
   CacheFills& fills;
+  const Invalidations& invalidations;
+  RecentNames& unshared;  ///< URLs whose responses were not for sharing, the last time
   std::string_view name;  ///< ours in Via
 };
 

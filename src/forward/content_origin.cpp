@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "cache/update.hpp"
 #include "forward/byte_range.hpp"
 #include "forward/cache_answer.hpp"
 
@@ -74,11 +75,20 @@ async::awaitable<Result<http::ClientResponse>> ContentOrigin::ask(http::Informat
   co_return co_await client_.send(destination_, whole);
 }
 
+async::awaitable<Result<http::ClientResponse>> ContentOrigin::ask_again(http::FieldView stored,
+                                                                        http::InformationalSink* informational) const {
+  auto question = request();
+  cache::add_validators(question.fields, stored);
+  question.informational = informational;
+  co_return co_await client_.send(destination_, question);
+}
+
 async::awaitable<Result<std::unique_ptr<http::BodySource>>> ContentOrigin::resume(const store::BlobHead& head,
                                                                                   ContentPart part) const {
   if (!head.length) co_return changed("its length is not known");
   if (head.validator.empty() && !is_verified_) co_return changed("it has neither a strong ETag nor a digest");
   auto rest = request();
+  for (const auto* condition : {"If-None-Match", "If-Modified-Since"}) rest.fields.remove(condition);
   rest.fields.set("Range", fmt::format("bytes={}-{}", part.offset, part.end - 1));
   if (!head.validator.empty()) rest.fields.set("If-Range", head.validator);
   auto answer = co_await client_.send(destination_, rest);

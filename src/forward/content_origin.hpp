@@ -26,6 +26,9 @@ class ContentOrigin {
 
   /// The whole, as whoever asks first gets it.
   [[nodiscard]] async::awaitable<Result<http::ClientResponse>> ask(http::InformationalSink* informational) const;
+  /// The whole, unless what is `stored` still holds: then 304.
+  [[nodiscard]] async::awaitable<Result<http::ClientResponse>> ask_again(http::FieldView stored,
+                                                                         http::InformationalSink* informational) const;
 
   /// The rest of what `head` began, from `part.offset` on: with a closed Range and If-Range. A redirect is not
   /// followed; Content-Range and ETag have to fit. Of an upstream that sends the whole again what is there is skipped.
@@ -34,6 +37,9 @@ class ContentOrigin {
   ///         client; registry_unavailable when the upstream cannot answer now (429, 5xx).
   [[nodiscard]] async::awaitable<Result<std::unique_ptr<http::BodySource>>> resume(const store::BlobHead& head,
                                                                                    ContentPart part) const;
+
+  /// As the request has them.
+  [[nodiscard]] http::FieldView fields() const { return fields_; }
 
  private:
   [[nodiscard]] http::OutgoingRequest request() const;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "forward/http_exchange.hpp"
 #include "forward/proxy_status.hpp"
 #include "http/forwarding.hpp"
 #include "http/uri.hpp"
@@ -50,6 +51,11 @@ Result<http::OutgoingRequest> outgoing(http::Request& request, const Target& tar
   return out;
 }
 
+bool is_safe(http::Method method) {
+  return method == http::Method::get || method == http::Method::head || method == http::Method::options ||
+         method == http::Method::trace || method == http::Method::connect;
+}
+
 http::Response incoming(http::ClientResponse&& from, std::string_view name, std::chrono::milliseconds tunnel_idle) {
   const auto protocol = std::string(from.fields.find("Upgrade").value_or(""));
   auto upgraded = std::move(from.upgraded);
@@ -90,48 +96,80 @@ Forwarder::Forwarder(const async::asio::any_io_executor& executor, Parts parts)
       connector_(parts.connector),
       tunnel_idle_(parts.tunnel_idle),
       store_(parts.store),
-      counters_(parts.counters) {
-  if (store_ != nullptr) fills_.emplace(executor, *store_, counters_);
+      counters_(parts.counters),
+      invalidations_(parts.invalidations) {
+  if (store_ != nullptr) fills_.emplace(executor, *store_, counters_, invalidations_);
 }
 
 async::awaitable<void> Forwarder::stop() {
   if (fills_) co_await fills_->stop();
 }
 
-std::optional<CachedExchange> Forwarder::cached(http::Request& request, const Target& target, const Policy& policy) {
-  if (!fills_ || !policy.cache) return std::nullopt;
+CacheDecision Forwarder::decide(http::Request& request, const Target& target, const Policy& policy) const {
   const auto& head = request.head();
+  if (!fills_ || !policy.cache || request.has_body() || !http::requested_upgrade(head).empty()) return {};
   const auto query = std::min(head.path.find('?'), head.path.size());
-  auto decision = policy.cache->check_request({.method = head.method_name,
-                                               .scheme = target.scheme,
-                                               .authority = target.stored_authority(),
-                                               .path = head.path.substr(0, query),
-                                               .query = head.path.substr(std::min(query + 1, head.path.size())),
-                                               .fields = head.fields});
-  if (!decision.may_look_up || request.has_body() || !http::requested_upgrade(head).empty()) return std::nullopt;
-  return std::optional<CachedExchange>(
-      std::in_place,
-      CacheParts{.client = client_, .store = *store_, .counters = counters_, .fills = *fills_, .name = policy.name},
-      *policy.cache, request, std::move(decision));
+  return policy.cache->check_request({.method = head.method_name,
+                                      .scheme = target.scheme,
+                                      .authority = target.stored_authority(),
+                                      .path = head.path.substr(0, query),
+                                      .query = head.path.substr(std::min(query + 1, head.path.size())),
+                                      .fields = head.fields});
+}
+
+CacheParts Forwarder::cache_parts(const Policy& policy) {
+  return {.client = client_,
+          .store = *store_,
+          .counters = counters_,
+          .fills = *fills_,
+          .invalidations = invalidations_,
+          .unshared = unshared_,
+          .name = policy.name};
+}
+
+/// What a write has changed: the URL itself, and those of the same origin that the answer names.
+/// Source: RFC 9111 section 4.4
+async::awaitable<void> Forwarder::forget_changed(const http::Request& request, const Target& target,
+                                                 const http::ClientResponse& answer) {
+  if (!fills_ || is_safe(request.head().method) || answer.status < 200 || answer.status > 399) co_return;
+  const auto origin = target.scheme + "://" + target.stored_authority();
+  std::vector<std::string> changed{origin + std::string(request.head().path)};
+  const auto base = http::parse_uri(target.scheme + "://" + target.authority() + std::string(request.head().path));
+  for (const auto* name : {"Location", "Content-Location"}) {
+    const auto value = answer.fields.find(name);
+    const auto uri = base && value ? http::resolve_reference(*base, *value) : std::nullopt;
+    if (uri && uri->scheme == target.scheme && uri->authority() == target.authority())
+      changed.push_back(origin + uri->target);
+  }
+  for (auto& url : changed) {
+    invalidations_.add(url);
+    co_await CachedResponses(*store_).forget(std::move(url));
+  }
 }
 
 async::awaitable<http::Response> Forwarder::forward(http::Request& request, Target target, PolicyPtr policy) {
   const auto verdict = policy->access.check_host(target.host, target.port);
   if (!verdict.is_allowed) co_return error_response({Code::not_allowed, Origin::client, std::string(verdict.reason)});
-  auto exchange = cached(request, target, *policy);
-  if (exchange) {
-    if (auto hit = co_await exchange->look_up()) co_return std::move(*hit);
+  auto decision = decide(request, target, *policy);
+  std::optional<CachedExchange> content;
+  if (decision.may_look_up && decision.rules == CacheRules::content) {
+    content.emplace(cache_parts(*policy), *policy->cache, request, decision);
+    if (auto hit = co_await content->look_up()) co_return std::move(*hit);
   }
   auto out = outgoing(request, target, *policy);
   if (!out) co_return error_response(out.error());
   http::Destination destination{.scheme = target.scheme, .host = target.host, .port = target.port};
   if (!out->upgrade.empty()) destination.http2 = http::Http2Use::never;
   connector_.route(destination, *out);
-  if (exchange) {
-    if (auto shared = co_await exchange->share(destination, *out)) co_return std::move(*shared);
+  if (content) {
+    if (auto shared = co_await content->share(destination, *out)) co_return std::move(*shared);
+  } else if (decision.may_look_up) {
+    HttpExchange exchange(cache_parts(*policy), request, std::move(decision));
+    if (auto answered = co_await exchange.answer(destination, *out)) co_return std::move(*answered);
   }
   auto answer = co_await client_.send(destination, *out);
   if (!answer) co_return error_response(answer.error());
+  co_await forget_changed(request, target, *answer);
   co_return incoming(std::move(*answer), policy->name, tunnel_idle_);
 }
 

@@ -44,8 +44,12 @@ class Forwarder {
     Connector& connector;
     store::ContentStore* store;  ///< null: nothing is kept
     CacheCounters& counters;
+    Invalidations& invalidations;
     std::chrono::milliseconds tunnel_idle;  ///< how long an upgraded connection may carry nothing
   };
+  static constexpr std::size_t kUnsharedMax = 4096;
+  static constexpr std::chrono::seconds kUnsharedFor{60};
+
   Forwarder(const async::asio::any_io_executor& executor, Parts parts);
 
   async::awaitable<http::Response> forward(http::Request& request, Target target, PolicyPtr policy);
@@ -53,15 +57,19 @@ class Forwarder {
   async::awaitable<void> stop();
 
  private:
-  [[nodiscard]] std::optional<CachedExchange> cached(http::Request& request, const Target& target,
-                                                     const Policy& policy);
+  [[nodiscard]] CacheDecision decide(http::Request& request, const Target& target, const Policy& policy) const;
+  [[nodiscard]] CacheParts cache_parts(const Policy& policy);
+  async::awaitable<void> forget_changed(const http::Request& request, const Target& target,
+                                        const http::ClientResponse& answer);
 
   http::Client& client_;
   Connector& connector_;
   const std::chrono::milliseconds tunnel_idle_;
   store::ContentStore* const store_;
   CacheCounters& counters_;
+  Invalidations& invalidations_;
   std::optional<CacheFills> fills_;
+  RecentNames unshared_{kUnsharedMax, kUnsharedFor};
 };
 
 /// A response on its way back, without what concerned its connection only; `name` is ours in Via.

@@ -65,6 +65,7 @@ Result<void> Proxy::prepare() {
   auto& shared = parts_->shared;
   shared.store = store_;
   shared.cache_counters = &cache_counters_;
+  shared.invalidations = &invalidations_;
   shared.bandwidth.emplace(settings_.proxy.bandwidth);
   auto users = load_users(settings_.proxy.users);
   if (!users) return std::unexpected(users.error());

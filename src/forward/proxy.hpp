@@ -9,6 +9,7 @@
 #include "base/error.hpp"
 #include "config/forward_settings.hpp"
 #include "forward/cache_counters.hpp"
+#include "forward/invalidations.hpp"
 
 namespace propeller::store {
 class ContentStore;
@@ -66,6 +67,7 @@ class Proxy {
   config::Forward settings_;
   store::ContentStore* const store_;
   CacheCounters cache_counters_;
+  Invalidations invalidations_;
   std::unique_ptr<Parts> parts_;
   std::vector<boost::asio::ip::tcp::endpoint> addresses_;
   bool is_running_ = false;

@@ -91,7 +91,7 @@ ProxyCore::ProxyCore(async::Core& core, ProxyShared& shared, PolicyPtr policy)
       connector_({core.executor(), resolver_, dialer_, *shared.client_tls}, policy_, shared.settings.proxy),
       client_(core.executor(), connector_, client_limits(shared.settings.proxy.timeouts)),
       server_(server_limits(shared.settings.proxy.timeouts)),
-      forwarder_(core.executor(), {client_, connector_, shared.store, *shared.cache_counters,
+      forwarder_(core.executor(), {client_, connector_, shared.store, *shared.cache_counters, *shared.invalidations,
                                    shared.settings.proxy.timeouts.tunnel_idle}),
       tunnels_({.connector = connector_,
                 .server = server_,

@@ -12,6 +12,7 @@
 #include "forward/cache_counters.hpp"
 #include "forward/connector.hpp"
 #include "forward/forwarder.hpp"
+#include "forward/invalidations.hpp"
 #include "forward/limited_stream.hpp"
 #include "forward/login_check.hpp"
 #include "forward/observed_handler.hpp"
@@ -42,6 +43,7 @@ struct ProxyShared {
   Observer observer;
   store::ContentStore* store = nullptr;  ///< null: nothing is kept
   CacheCounters* cache_counters = nullptr;
+  Invalidations* invalidations = nullptr;
   std::optional<BandwidthLimits> bandwidth;  ///< set before the cores start
   std::atomic<std::size_t> connections = 0;  ///< of clients, open now
   boost::asio::thread_pool pool{2};          ///< names, password hashes

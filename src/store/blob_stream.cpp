@@ -29,7 +29,7 @@ void BlobReader::set_range(std::uint64_t offset, std::optional<std::uint64_t> co
 
 std::uint64_t BlobReader::received() const { return seat_->flight->received(); }
 
-async::awaitable<Result<HeadOutcome>> BlobReader::head() {
+async::awaitable<Result<HeadOutcome>> BlobReader::head(TimePoint deadline) {
   for (;;) {
     auto step = seat_->flight->look_for_head(*seat_);
     if (std::holds_alternative<End>(step)) co_return HeadOutcome(seat_->flight->head());
@@ -38,7 +38,8 @@ async::awaitable<Result<HeadOutcome>> BlobReader::head() {
     if (std::holds_alternative<Flight::TakesOver>(step)) {
       co_return HeadOutcome(TakeOver{std::make_unique<BlobWriter>(seat_->flight)});
     }
-    co_await seat_->bell->wait();
+    if (std::chrono::steady_clock::now() >= deadline) co_return HeadOutcome(Alone{offset_});
+    co_await seat_->bell->wait(deadline);
   }
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -24,6 +25,8 @@ struct BlobHead {
   std::string header_text;              ///< "Name: value\r\n" and so on
   std::optional<std::uint64_t> length;  ///< of the whole blob
   std::string validator;                ///< a strong ETag or the like: whoever resumes asks for the same
+  std::string note = {};                ///< the caller's own, for Entry::note
+  std::int64_t received_at = 0;         ///< Unix seconds; 0: when the bytes are all there
 };
 
 /// Bytes that are on disk: for sendfile. `file` stays open as long as the reader.
@@ -67,6 +70,8 @@ using ReadOutcome = std::variant<FilePiece, MemoryPiece, End, TakeOver, Alone>;
 /// Lifetime: not beyond the store.
 class BlobReader {
  public:
+  using TimePoint = std::chrono::steady_clock::time_point;
+
   explicit BlobReader(std::shared_ptr<FlightSeat> seat);
   ~BlobReader();
   BlobReader(const BlobReader&) = delete;
@@ -75,8 +80,9 @@ class BlobReader {
   /// Before the first read(): bytes from `offset` on, `count` of them at most.
   void set_range(std::uint64_t offset, std::optional<std::uint64_t> count);
 
-  /// Waits for begin() of the writer. The pointer is valid as long as the reader.
-  [[nodiscard]] async::awaitable<Result<HeadOutcome>> head();
+  /// Waits for begin() of the writer; Alone when that takes until `deadline`. The pointer is valid as long as the
+  /// reader.
+  [[nodiscard]] async::awaitable<Result<HeadOutcome>> head(TimePoint deadline = TimePoint::max());
   /// Waits for the next bytes, `bytes_max` at most and at least one.
   [[nodiscard]] async::awaitable<Result<ReadOutcome>> read(std::uint64_t bytes_max);
 

@@ -67,6 +67,7 @@ constexpr auto kKeys = std::to_array<Row>({
     {"cache.policy", "ForwardStorageKeys.AFullCacheOfLruLetsTheOneGoThatWasUsedLongestAgo"},
     {"cache.patterns", "ForwardStorageKeys.PatternsSayWhatIsKept"},
     {"cache.content_aware", "ForwardStorageKeys.ContentAwareKeepsWhatIsAskedForAsContent"},
+    {"cache.http", "ForwardStorageKeys.TheRulesOfHttpCanBeSwitchedOff"},
     {"recording.enabled", "ForwardTraffic.ExchangesAreRecordedWithoutTheirSecrets"},
     {"recording.dir", "ForwardTraffic.ExchangesAreRecordedWithoutTheirSecrets"},
     {"recording.max_body_size", "ForwardTraffic.ExchangesAreRecordedWithoutTheirSecrets"},

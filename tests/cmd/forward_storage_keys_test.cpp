@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "base/digest.hpp"
+#include "forward/scripted_origin.hpp"
 #include "forward_site.hpp"
 #include "http/peer.hpp"
 
@@ -147,6 +148,19 @@ TEST_F(ForwardStorageKeys, ContentAwareKeepsWhatIsAskedForAsContent) {
   get(blob(plain_), layer);
   EXPECT_TRUE(becomes_kept(blob(plain_), layer));
   EXPECT_FALSE(is_kept(other, layer)) << "which the default patterns would keep";
+}
+
+TEST_F(ForwardStorageKeys, TheRulesOfHttpCanBeSwitchedOff) {
+  for (const bool is_on : {true, false}) {
+    forward::ScriptedOrigin origin(
+        [](const support::SeenRequest&) { return forward::scripted(200, "Cache-Control: max-age=60\r\n", "page"); });
+    start_with_cache(std::string("enabled: true, min_free: 0") + (is_on ? "" : ", http: off"));
+    get(origin.url());
+    if (is_on) EXPECT_TRUE(becomes_kept(origin.url()));
+    get(origin.url());
+    EXPECT_EQ(is_kept(origin.url()), is_on);
+    stop();
+  }
 }
 
 TEST_F(ForwardStorageKeys, RecordingsAreKeptForSoManyDays) {

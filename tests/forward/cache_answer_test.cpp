@@ -31,7 +31,9 @@ TEST(AnswerWith, ConditionsGiveA304WithoutABody) {
   const auto status = [](const Fields& request) { return answer_with(head(), http::Method::get, request).status; };
   EXPECT_EQ(status({{"If-None-Match", "*"}}), 304);
   EXPECT_EQ(status({{"If-Modified-Since", "Sun, 06 Nov 1994 08:49:37 GMT"}}), 304);
-  EXPECT_EQ(status({{"If-Modified-Since", "Sun, 06 Nov 1994 08:49:38 GMT"}}), 200);
+  EXPECT_EQ(status({{"If-Modified-Since", "Sunday, 06-Nov-94 08:49:38 GMT"}}), 304);
+  EXPECT_EQ(status({{"If-Modified-Since", "Sun, 06 Nov 1994 08:49:36 GMT"}}), 200);
+  EXPECT_EQ(status({{"If-Modified-Since", "yesterday"}}), 200);
   EXPECT_EQ(status({{"If-None-Match", "\"x\""}, {"If-Modified-Since", "Sun, 06 Nov 1994 08:49:37 GMT"}}), 200);
   EXPECT_FALSE(answer_with(head(), http::Method::get, Fields{{"If-None-Match", "*"}}).has_body);
 }

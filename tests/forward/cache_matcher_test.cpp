@@ -15,6 +15,7 @@ config::Cache registry_cache() {
   config::Cache settings;
   settings.is_enabled = true;
   settings.patterns = config::registry_patterns();
+  settings.are_http_rules_on = false;
   return settings;
 }
 
@@ -72,6 +73,12 @@ TEST(CacheMatcher, KeepsNothingElse) {
     EXPECT_FALSE(ask(matcher, path, {}, "", method).may_look_up) << method;
   for (const auto* other : {"/v2/a/manifests/latest", "/v2/a/tags/list", "/", "/x/v2/a/blobs/sha256:0"})
     EXPECT_FALSE(ask(matcher, other).may_look_up) << other;
+  auto with_http = registry_cache();
+  with_http.are_http_rules_on = true;
+  const auto left = ask(CacheMatcher(with_http), "/v2/a/manifests/latest", {}, "a=b");
+  EXPECT_TRUE(left.may_look_up) << "by the rules of HTTP";
+  EXPECT_EQ(left.rules, CacheRules::http);
+  EXPECT_EQ(left.key, "https://r.example/v2/a/manifests/latest?a=b");
   EXPECT_FALSE(ask(CacheMatcher(config::Cache{}), path).may_look_up) << "not enabled";
 }
 
@@ -155,6 +162,7 @@ TEST(CacheMatcher, ContentAwareLooksAtAcceptAndContentType) {
   config::Cache settings;
   settings.is_enabled = true;
   settings.is_content_aware = true;
+  settings.are_http_rules_on = false;
   const CacheMatcher matcher(settings);
   const auto path = "/any/where/sha256:" + kHex;
   const CacheDecision decision;

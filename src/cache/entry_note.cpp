@@ -1,0 +1,38 @@
+#include "cache/entry_note.hpp"
+
+#include <fmt/format.h>
+
+#include "http/syntax.hpp"
+
+namespace propeller::cache {
+
+namespace {
+
+constexpr std::string_view kAge = "response age=";
+constexpr std::string_view kVariant = " variant=";
+constexpr std::string_view kVary = "vary ";
+
+}  // namespace
+
+std::string to_text(const ResponseNote& note) {
+  return fmt::format("{}{}{}{}", kAge, note.initial_age.count(), kVariant, note.variant);
+}
+
+std::optional<ResponseNote> parse_response_note(std::string_view text) {
+  if (!text.starts_with(kAge)) return std::nullopt;
+  text.remove_prefix(kAge.size());
+  const auto end = text.find(kVariant);
+  if (end == std::string_view::npos) return std::nullopt;
+  const auto age = http::parse_decimal(text.substr(0, end));
+  if (!age || *age > static_cast<std::uint64_t>(kSecondsMax.count())) return std::nullopt;
+  return ResponseNote{.initial_age = seconds(*age), .variant = std::string(text.substr(end + kVariant.size()))};
+}
+
+std::string vary_note(std::string_view names) { return std::string(kVary).append(names); }
+
+std::optional<std::string_view> parse_vary_note(std::string_view text) {
+  if (!text.starts_with(kVary)) return std::nullopt;
+  return text.substr(kVary.size());
+}
+
+}  // namespace propeller::cache

@@ -1,0 +1,92 @@
+#include "forward/cached_responses.hpp"
+
+#include "cache/update.hpp"
+#include "cache/vary.hpp"
+#include "forward/cache_answer.hpp"
+#include "http/forwarding.hpp"
+
+namespace propeller::forward {
+
+using cache::seconds;
+using cache::sys_seconds;
+
+namespace {
+
+/// A blank is in no URL.
+std::string variant_key(const std::string& url, std::string_view variant) {
+  return std::string(url).append(" ").append(variant);
+}
+
+}  // namespace
+
+sys_seconds wall_seconds() { return std::chrono::floor<seconds>(std::chrono::system_clock::now()); }
+
+cache::StoredResponse CachedResponse::stored() const {
+  return {.status = entry->status,
+          .fields = fields,
+          .initial_age = note.initial_age,
+          .received = sys_seconds(seconds(entry->checked_at))};
+}
+
+async::awaitable<std::shared_ptr<const store::Entry>> CachedResponses::entry_of(std::string key) {
+  const auto found = co_await store_.find_entry(std::move(key));
+  co_return found ? *found : nullptr;
+}
+
+async::awaitable<CachedResponses::Found> CachedResponses::find(const std::string& url, http::FieldView request) {
+  Found found{.key = url};
+  auto entry = co_await entry_of(url);
+  if (entry) {
+    if (const auto names = cache::parse_vary_note(entry->note)) {
+      found.key = variant_key(url, cache::variant_of(cache::split_names(*names), request));
+      entry = co_await entry_of(found.key);
+    }
+  }
+  if (!entry || !entry->digest) co_return found;
+  auto blob = co_await store_.find_blob(*entry->digest);
+  if (!blob) co_return found;
+  found.response = CachedResponse{.entry = entry,
+                                  .blob = std::move(blob),
+                                  .fields = fields_of(entry->header_text),
+                                  .note = cache::parse_response_note(entry->note).value_or(cache::ResponseNote{})};
+  co_return found;
+}
+
+async::awaitable<std::string> CachedResponses::place(const std::string& url, const std::vector<std::string>& names,
+                                                     http::FieldView request) {
+  if (names.empty()) co_return url;
+  auto note = cache::vary_note(cache::join_names(names));
+  const auto there = co_await entry_of(url);
+  if (!there || there->note != note) {
+    // What cannot be noted is not found again, which is no more than a miss.
+    (void)co_await store_.put_entry(
+        {.key = url, .note = std::move(note), .stored_at = wall_seconds().time_since_epoch().count()});
+  }
+  co_return variant_key(url, cache::variant_of(names, request));
+}
+
+async::awaitable<CachedResponse> CachedResponses::confirm(CachedResponse response, http::FieldView not_modified,
+                                                          sys_seconds requested) {
+  const auto received = wall_seconds();
+  http::Fields news(not_modified);
+  http::remove_hop_by_hop(news);
+  response.fields = cache::freshened(response.fields, news);
+  response.note.initial_age = cache::initial_age(news, requested, received);
+  auto entry = *response.entry;
+  entry.header_text = kept_header_text(response.fields, CacheRules::http);
+  entry.note = cache::to_text(response.note);
+  entry.checked_at = received.time_since_epoch().count();
+  response.fields = fields_of(entry.header_text);
+  response.entry = std::make_shared<const store::Entry>(entry);
+  (void)co_await store_.put_entry(std::move(entry));
+  co_return response;
+}
+
+async::awaitable<void> CachedResponses::forget(std::string url) {
+  (void)co_await store_.erase_entry(url);
+  const auto variants = co_await store_.list_entries(url + " ", "", kVariantsMax);
+  if (!variants) co_return;
+  for (const auto& variant : *variants) (void)co_await store_.erase_entry(variant.key);
+}
+
+}  // namespace propeller::forward

@@ -1,0 +1,242 @@
+#include "forward/http_exchange.hpp"
+
+#include <fmt/format.h>
+
+#include "cache/storing.hpp"
+#include "cache/vary.hpp"
+#include "forward/arriving_body.hpp"
+#include "forward/forwarder.hpp"
+#include "forward/stored_body.hpp"
+#include "http/forwarding.hpp"
+
+namespace propeller::forward {
+
+using Use = cache::Verdict::Use;
+using Answer = std::optional<http::Response>;
+
+namespace {
+
+constexpr int kGatewayTimeout = 504;
+constexpr std::string_view kName = "propeller-proxy";
+
+/// Source: RFC 9211
+void add_cache_status(http::Fields& fields, std::string_view what) {
+  fields.add("Cache-Status", fmt::format("{}; {}", kName, what));
+}
+
+async::awaitable<void> check(store::ContentStore& store, std::string key, Refresh refresh) {
+  auto joined = co_await store.join({.key = std::move(key)});
+  if (!joined || !joined->writer) co_return;  // somebody asks already
+  (void)co_await refresh.run(std::move(joined->writer), nullptr);
+}
+
+bool is_error(int status) { return status == 500 || status == 502 || status == 503 || status == 504; }
+
+}  // namespace
+
+HttpExchange::HttpExchange(CacheParts parts, http::Request& request, CacheDecision decision)
+    : parts_(parts),
+      request_(request),
+      url_(std::move(decision.key)),
+      asked_(cache::request_directives(request.fields())),
+      generation_(parts.invalidations.generation(url_)) {}
+
+Refresh HttpExchange::refresh() const {
+  return {{.store = parts_.store, .fills = parts_.fills, .name = parts_.name},
+          {.url = url_,
+           .origin = origin_,
+           .stored = stored_,
+           .generation = generation_,
+           .is_request_no_store = asked_.no_store}};
+}
+
+async::awaitable<void> HttpExchange::look_up() {
+  auto found = co_await CachedResponses(parts_.store).find(url_, origin_->fields());
+  place_ = std::move(found.key);
+  stored_ = std::move(found.response);
+  if (stored_) verdict_ = cache::judge(stored_->stored(), asked_, wall_seconds());
+}
+
+/// A part of what is not here is no beginning, nor is a question that another answer than the whole would fit.
+bool HttpExchange::may_begin() const {
+  if (request_.head().method != http::Method::get) return false;
+  const auto fields = request_.fields();
+  return !asked_.no_store && (stored_ || !fields.contains("Range"));
+}
+
+async::awaitable<Answer> HttpExchange::answer(http::Destination destination, const http::OutgoingRequest& out) {
+  origin_ = std::make_shared<const ContentOrigin>(parts_.client, std::move(destination), out, false);
+  co_await look_up();
+  if (stored_ && verdict_.use != Use::after_checking) {
+    parts_.counters.count_hit();
+    if (verdict_.use == Use::stale_at_once) check_in_background();
+    co_return from_store(fmt::format("hit; ttl={}", verdict_.time_left.count()));
+  }
+  if (asked_.only_if_cached) {
+    auto response = http::text_response(kGatewayTimeout, "propeller-proxy: not in the cache, and only-if-cached\n");
+    add_cache_status(response.fields, "detail=only-if-cached");
+    co_return response;
+  }
+  // The first of several variants may be on its way under the plain key still.
+  const bool may_be_elsewhere = place_ != url_;
+  if (may_be_elsewhere || !may_begin()) {
+    if (auto response = co_await ride_along(url_)) co_return response;
+  }
+  if (may_begin()) co_return co_await share();
+  co_return may_be_elsewhere ? co_await ride_along(place_) : std::nullopt;
+}
+
+/// Nobody joins what was asked for before the last write.
+std::string HttpExchange::flight_key(const std::string& place) const {
+  return generation_ == 0 ? place : fmt::format("{} after {}", place, generation_);
+}
+
+/// On a download that has begun already, for those that can wait for none and begin none.
+async::awaitable<Answer> HttpExchange::ride_along(std::string place) {
+  auto joined = co_await parts_.store.join({.key = flight_key(place), .may_begin = false});
+  if (!joined || !joined->reader) co_return std::nullopt;
+  reader_ = std::move(joined->reader);
+  const auto outcome = co_await reader_->head(std::chrono::steady_clock::now());
+  const auto* head = outcome ? std::get_if<const store::BlobHead*>(&*outcome) : nullptr;
+  if (head == nullptr) co_return std::nullopt;
+  co_return co_await along(**head);
+}
+
+async::awaitable<Answer> HttpExchange::share() {
+  auto key = flight_key(place_);
+  // The answers of the last time were for one client each: nobody waits for another one's. And who wants the origin's
+  // word now is not told what it said to somebody else.
+  const bool is_for_one = !stored_ && parts_.unshared.contains(url_, std::chrono::steady_clock::now());
+  if (is_for_one || asked_.no_cache || asked_.max_age) key.append(fmt::format(" alone {}", static_cast<void*>(this)));
+  auto joined = co_await parts_.store.join({.key = std::move(key)});
+  if (!joined || !joined->reader) co_return std::nullopt;
+  reader_ = std::move(joined->reader);
+  if (!joined->writer) co_return co_await follow();
+  // What was on its way at the first look may have arrived before the second.
+  if (!stored_) co_await look_up();
+  if (stored_ && verdict_.use == Use::fresh) {
+    joined->writer->decline();
+    parts_.counters.count_hit();
+    co_return from_store(fmt::format("hit; ttl={}", verdict_.time_left.count()));
+  }
+  co_return co_await lead(std::move(joined->writer));
+}
+
+async::awaitable<Answer> HttpExchange::lead(std::unique_ptr<store::BlobWriter> writer) {
+  auto outcome = co_await refresh().run(std::move(writer), &request_);
+  if (!outcome) co_return failed(outcome.error());
+  if (auto* confirmed = std::get_if<Refresh::Confirmed>(&*outcome)) {
+    parts_.counters.count_hit();
+    stored_ = std::move(confirmed->response);
+    verdict_ = cache::judge(stored_->stored(), {}, wall_seconds());
+    co_return from_store("fwd=stale; fwd-status=304");
+  }
+  if (auto* passed_on = std::get_if<Refresh::Passed>(&*outcome)) co_return passed(std::move(passed_on->response));
+  parts_.counters.count_miss();
+  auto& begun = std::get<Refresh::Begun>(*outcome);
+  const auto head = co_await reader_->head();
+  if (!head) co_return error_response(head.error());
+  const auto* there = std::get_if<const store::BlobHead*>(&*head);
+  if (there == nullptr) co_return std::nullopt;
+  add_cache_status(begun.fields, fmt::format("fwd={}; stored", stored_ ? "stale" : "uri-miss"));
+  co_return arriving(**there, std::move(begun.fields));
+}
+
+Answer HttpExchange::passed(http::Response response) {
+  if (stored_ && verdict_.may_outlive_errors && is_error(response.status)) return from_store("hit; detail=stale");
+  if (!stored_) parts_.unshared.add(url_, std::chrono::steady_clock::now());
+  add_cache_status(response.fields, fmt::format("fwd={}", stored_ ? "stale" : "uri-miss"));
+  return response;
+}
+
+Answer HttpExchange::failed(const Error& error) {
+  if (stored_ && (verdict_.may_outlive_silence || verdict_.may_outlive_errors)) return from_store("hit; detail=stale");
+  return error_response(error);
+}
+
+async::awaitable<Answer> HttpExchange::follow() {
+  const auto wait = stored_ ? store::BlobReader::TimePoint::max() : std::chrono::steady_clock::now() + kCollapseWait;
+  auto outcome = co_await reader_->head(wait);
+  if (!outcome) co_return failed(outcome.error());
+  if (auto* over = std::get_if<store::TakeOver>(&*outcome)) {
+    // What has a head already is in the middle of its bytes, which this one has seen nothing of.
+    if (over->writer->head() == nullptr) co_return co_await lead(std::move(over->writer));
+    co_return std::nullopt;
+  }
+  if (const auto* head = std::get_if<const store::BlobHead*>(&*outcome)) {
+    if (auto response = co_await along(**head)) co_return response;
+    co_return co_await share_again();
+  }
+  // It was confirmed, or it was not for sharing.
+  co_return co_await look_again();
+}
+
+/// After a download that does not answer this request: it is another variant, whose leader has written down by now what
+/// the responses vary by; or it has to be checked, which it can be when it is in the store, a moment after its bytes.
+async::awaitable<Answer> HttpExchange::share_again() {
+  if (std::exchange(is_second_try_, true)) co_return std::nullopt;
+  reader_.reset();
+  const auto place = place_;
+  for (int i = 0; i < kSettleTries && !stored_ && place_ == place; ++i) {
+    co_await look_up();
+    if (!stored_ && place_ == place) co_await async::sleep_for(kSettlePause);
+  }
+  co_return co_await share();
+}
+
+async::awaitable<Answer> HttpExchange::look_again() {
+  reader_.reset();
+  co_await look_up();
+  if (stored_ && verdict_.use == Use::fresh) co_return from_store("hit; collapsed");
+  co_return std::nullopt;
+}
+
+/// Only if it would have answered this request, too, had it come a moment later.
+async::awaitable<Answer> HttpExchange::along(const store::BlobHead& head) {
+  auto fields = fields_of(head.header_text);
+  const auto note = cache::parse_response_note(head.note).value_or(cache::ResponseNote{});
+  const auto names = cache::vary_names(fields);
+  if (!names || cache::variant_of(*names, origin_->fields()) != note.variant) co_return std::nullopt;
+  const cache::StoredResponse arrived{.status = head.status,
+                                      .fields = fields,
+                                      .initial_age = note.initial_age,
+                                      .received = cache::sys_seconds(cache::seconds(head.received_at))};
+  if (cache::judge(arrived, asked_, wall_seconds()).use != Use::fresh) co_return std::nullopt;
+  http::append_via(fields, http::Version::http_1_1, parts_.name);
+  add_cache_status(fields, "fwd=uri-miss; collapsed");
+  co_return arriving(head, std::move(fields));
+}
+
+http::Response HttpExchange::from_store(std::string_view how) {
+  auto fields = stored_->fields;
+  http::append_via(fields, http::Version::http_1_1, parts_.name);
+  const auto method = request_.head().method;
+  auto answer =
+      answer_with({.status = stored_->entry->status, .fields = std::move(fields), .size = stored_->blob->size()},
+                  method, request_.fields());
+  mark_as_hit(answer.fields, stored_->entry->stored_at, verdict_.age);
+  add_cache_status(answer.fields, how);
+  return response_from(stored_->blob, std::move(answer), method);
+}
+
+Answer HttpExchange::arriving(const store::BlobHead& head, http::Fields fields) {
+  const auto method = request_.head().method;
+  auto answer =
+      answer_with({.status = head.status, .fields = std::move(fields), .size = head.length}, method, request_.fields());
+  if (!answer.has_body) return without_body(std::move(answer), method, head.length);
+  if (answer.range.offset > reader_->received() + CachedExchange::kAheadBytesMax) return std::nullopt;
+  http::Response response{.status = answer.status, .fields = std::move(answer.fields)};
+  const bool is_part = response.status == 206;
+  response.body =
+      std::make_unique<ArrivingBody>(std::move(reader_), head, parts_.fills,
+                                     ArrivingBodyOptions{.origin = origin_,
+                                                         .key = place_,
+                                                         .range = is_part ? std::optional(answer.range) : std::nullopt,
+                                                         .url = url_,
+                                                         .generation = generation_});
+  return response;
+}
+
+void HttpExchange::check_in_background() { parts_.fills.spawn(check(parts_.store, flight_key(place_), refresh())); }
+
+}  // namespace propeller::forward

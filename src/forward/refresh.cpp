@@ -1,0 +1,96 @@
+#include "forward/refresh.hpp"
+
+#include "cache/storing.hpp"
+#include "cache/vary.hpp"
+#include "forward/cache_answer.hpp"
+#include "forward/cache_matcher.hpp"
+#include "forward/forwarder.hpp"
+#include "http/date.hpp"
+
+namespace propeller::forward {
+
+namespace {
+
+constexpr int kNotModified = 304;
+
+/// Neither a length nor chunks: a connection that broke looks like one that ended.
+bool has_doubtful_end(const http::ClientResponse& response) {
+  return !response.body->length() && response.version != http::Version::http_2 &&
+         !response.fields.contains("Transfer-Encoding");
+}
+
+/// Who keeps a response without a Date writes down when it came (RFC 9110 section 6.6.1).
+void add_date(http::Fields& fields, cache::sys_seconds now) {
+  std::array<char, http::kDateBytes> text{};
+  http::write_date(now, text);
+  fields.add("Date", {text.data(), text.size()});
+}
+
+}  // namespace
+
+async::awaitable<std::optional<std::string>> Refresh::place_of(const http::ClientResponse& response,
+                                                               cache::sys_seconds received) {
+  const auto request = question_.origin->fields();
+  const bool may_be_kept = cache::may_store({.method = http::Method::get,
+                                             .credentials = credentials_in(request),
+                                             .is_request_no_store = question_.is_request_no_store,
+                                             .status = response.status,
+                                             .fields = response.fields,
+                                             .received = received});
+  if (!may_be_kept || has_doubtful_end(response)) co_return std::nullopt;
+  co_return co_await CachedResponses(parts_.store)
+      .place(question_.url, cache::vary_names(response.fields).value_or(std::vector<std::string>()), request);
+}
+
+store::BlobHead Refresh::head_of(const http::ClientResponse& response, cache::sys_seconds requested,
+                                 cache::sys_seconds received) const {
+  const auto names = cache::vary_names(response.fields).value_or(std::vector<std::string>());
+  const cache::ResponseNote note{.initial_age = cache::initial_age(response.fields, requested, received),
+                                 .variant = cache::variant_of(names, question_.origin->fields())};
+  return {.status = response.status,
+          .header_text = kept_header_text(response.fields, CacheRules::http),
+          .length = response.body->length(),
+          .validator = std::string(strong_etag(response.fields)),
+          .note = cache::to_text(note),
+          .received_at = received.time_since_epoch().count()};
+}
+
+async::awaitable<Result<Refresh::Outcome>> Refresh::run(std::unique_ptr<store::BlobWriter> writer,
+                                                        http::InformationalSink* informational) {
+  const auto requested = wall_seconds();
+  auto& stored = question_.stored;
+  auto received = stored ? co_await question_.origin->ask_again(stored->fields, informational)
+                         : co_await question_.origin->ask(informational);
+  if (!received) {
+    writer->fail(received.error());
+    co_return std::unexpected(received.error());
+  }
+  if (stored && received->status == kNotModified) {
+    auto confirmed = co_await CachedResponses(parts_.store).confirm(std::move(*stored), received->fields, requested);
+    writer->decline();
+    co_return Outcome(Confirmed{std::move(confirmed)});
+  }
+  const auto now = wall_seconds();
+  if (!received->fields.contains("Date")) add_date(received->fields, now);
+  auto head = head_of(*received, requested, now);
+  const auto key = head.header_text.size() <= store::Entry::kTextBytesMax ? co_await place_of(*received, now)
+                                                                          : std::optional<std::string>();
+  if (!key) {
+    // A success takes the place of what was there, kept or not; an error does not.
+    const bool is_superseded = stored && received->status < 400;
+    if (is_superseded) co_await CachedResponses(parts_.store).forget(question_.url);
+    writer->decline();
+    co_return Outcome(Passed{relayed(std::move(*received), parts_.name)});
+  }
+  auto response = relayed(std::move(*received), parts_.name);
+  parts_.fills.spawn({.origin = question_.origin,
+                      .key = *key,
+                      .writer = std::move(writer),
+                      .url = question_.url,
+                      .generation = question_.generation,
+                      .head = std::move(head),
+                      .body = std::move(response.body)});
+  co_return Outcome(Begun{.status = response.status, .fields = std::move(response.fields)});
+}
+
+}  // namespace propeller::forward
