@@ -26,4 +26,6 @@ add_library(propeller_boost INTERFACE)
 target_link_libraries(propeller_boost INTERFACE Boost::headers OpenSSL::SSL OpenSSL::Crypto Threads::Threads)
 target_compile_definitions(propeller_boost INTERFACE BOOST_ASIO_SEPARATE_COMPILATION BOOST_ASIO_NO_DEPRECATED
                            BOOST_BEAST_SEPARATE_COMPILATION BOOST_ASIO_DISABLE_BOOST_COROUTINE)
+# Its cache of freed frames gives large ones to coroutines that are small and wait for hours.
+target_compile_definitions(propeller_boost INTERFACE BOOST_ASIO_DISABLE_AWAITABLE_FRAME_RECYCLING)
 target_include_directories(propeller_boost SYSTEM INTERFACE ${Boost_INCLUDE_DIRS})
