@@ -29,11 +29,11 @@ std::span<const std::string_view> first_piece(std::span<const std::string_view> 
 }  // namespace
 
 LimitedStream::LimitedStream(std::unique_ptr<net::Stream> below, BandwidthLimits& limits)
-    : Stream(below->executor(), below->info(), below->origin()),
+    : Stream(below->info(), below->origin()),
       below_(std::move(below)),
       client_(info().peer.address().to_string()),
-      up_(executor(), limits.up),
-      down_(executor(), limits.down) {}
+      up_(below_->executor(), limits.up),
+      down_(below_->executor(), limits.down) {}
 
 void LimitedStream::pay(Direction& direction, std::uint64_t bytes) {
   const auto now = Clock::now();

@@ -32,6 +32,7 @@ class LimitedStream final : public net::Stream {
   [[nodiscard]] async::awaitable<Result<void>> shutdown_write() override { return below_->shutdown_write(); }
   void close() override;
   void reset() override;
+  [[nodiscard]] const boost::asio::any_io_executor& executor() override { return below_->executor(); }
   void set_timeouts(net::Timeouts timeouts) override { below_->set_timeouts(timeouts); }
   void set_read_deadline(std::optional<std::chrono::steady_clock::time_point> deadline) override {
     below_->set_read_deadline(deadline);

@@ -157,9 +157,6 @@ async::awaitable<void> ProxyCore::accept_loop(net::Listener& listener) {
 async::awaitable<void> ProxyCore::serve(std::unique_ptr<net::Stream> stream) {
   const CountedConnection counted(shared_.connections);
   const auto reached = stream->info().local.address();
-  if (!co_await take_proxy_header(*stream)) co_return;
-  // By the address of the client, not of the proxy that speaks for it.
-  stream = limited(std::move(stream), *shared_.bandwidth);
   const auto protocol = co_await begin(stream);
   if (protocol == Protocol::http) co_await server_.serve(*stream, observed_);
   if (protocol == Protocol::socks) co_await serve_socks(*stream, reached);
@@ -197,6 +194,9 @@ async::awaitable<Protocol> ProxyCore::first_byte(net::Stream& stream) {
 
 /// What the client speaks, inside TLS where it begins with that.
 async::awaitable<Protocol> ProxyCore::begin(std::unique_ptr<net::Stream>& stream) {
+  if (!co_await take_proxy_header(*stream)) co_return Protocol::unknown;
+  // By the address of the client, not of the proxy that speaks for it.
+  stream = limited(std::move(stream), *shared_.bandwidth);
   const auto protocol = co_await first_byte(*stream);
   if (protocol != Protocol::tls) co_return protocol;
   auto tls = co_await accept_tls(std::move(stream));

@@ -13,11 +13,12 @@ class Http2Tunnel final : public net::Stream {
  public:
   Http2Tunnel(Http2Stream& stream, const async::asio::any_io_executor& executor, const net::StreamInfo& info,
               Origin origin)
-      : net::Stream(executor, info, origin), stream_(stream) {}
+      : net::Stream(info, origin), stream_(stream), executor_(executor) {}
 
   [[nodiscard]] awaitable<Result<void>> shutdown_write() override;
   void close() override;
   void reset() override;
+  [[nodiscard]] const async::asio::any_io_executor& executor() override { return executor_; }
   void set_timeouts(net::Timeouts timeouts) override { timeouts_ = timeouts; }
   void set_read_deadline(std::optional<std::chrono::steady_clock::time_point> deadline) override {
     read_deadline_ = deadline;
@@ -31,6 +32,7 @@ class Http2Tunnel final : public net::Stream {
   bool has_arrived() override { return stream_.has_input(); }
 
   Http2Stream& stream_;
+  const async::asio::any_io_executor executor_;
   net::Timeouts timeouts_;
   std::optional<std::chrono::steady_clock::time_point> read_deadline_;
 };

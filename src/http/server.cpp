@@ -56,24 +56,27 @@ awaitable<void> Server::serve_http1(net::Stream& stream, Handler& handler) {
   const Close close{stream};
   stream.set_timeouts({.read = limits_.idle_timeout, .write = limits_.write_timeout});
   Http1Connection connection{.stream = stream, .date = date_};
-  std::unique_ptr<Takeover> takeover;
-  bool is_http2_wanted = false;
-  for (bool is_over = false; !is_over;) {
-    if (is_draining_) co_return;
+  while (!is_draining_) {
     {
       // Nothing else is kept of a connection that is idle, as most are most of the time: no session, no buffer.
       const base::Listed<net::Stream> known_to_drain(idle_, stream);
-      if (const auto ready = co_await stream.wait_input(); !ready) co_return;
+      if (!co_await stream.wait_input()) co_return;
     }
-    const auto session = std::make_unique<Http1Session>(limits_, figures_, handler, connection);
-    const base::Listed<ServerSession> known_to_drain(sessions_, *session);
-    co_await run_then_join(session->run(), session->session_tasks());
-    takeover = session->take_takeover();
-    is_http2_wanted = session->is_http2_wanted();
-    is_over = session->is_over();
+    const auto sequel = co_await answer(connection, handler);
+    // The session is gone by then: a tunnel may last for days.
+    if (sequel.takeover) co_return co_await sequel.takeover->run(stream);
+    if (sequel.is_http2) co_return co_await serve_http2(stream, handler);
+    if (sequel.is_over) co_return;
   }
-  if (takeover) co_await takeover->run(stream);
-  if (is_http2_wanted) co_await serve_http2(stream, handler);
+}
+
+/// What has come of requests, to the last of them.
+awaitable<Server::Sequel> Server::answer(Http1Connection& connection, Handler& handler) {
+  Http1Session session(limits_, figures_, handler, connection);
+  const base::Listed<ServerSession> known_to_drain(sessions_, session);
+  co_await run_then_join(session.run(), session.session_tasks());
+  co_return Sequel{
+      .takeover = session.take_takeover(), .is_http2 = session.is_http2_wanted(), .is_over = session.is_over()};
 }
 
 awaitable<void> Server::serve_http2(net::Stream& stream, Handler& handler) {

@@ -104,6 +104,7 @@ struct ServerLimits {
 };
 
 class ServerSession;
+struct Http1Connection;
 
 /// The figures of one Server; the owner adds those of all cores.
 struct ServerFigures {
@@ -137,6 +138,12 @@ class Server {
   [[nodiscard]] const ServerFigures& figures() const { return figures_; }
 
  private:
+  /// What becomes of a connection of HTTP/1.1 when no further request has come; it waits for one by default.
+  struct Sequel {
+    std::unique_ptr<Takeover> takeover;
+    bool is_http2 = false, is_over = false;
+  };
+  awaitable<Sequel> answer(Http1Connection& connection, Handler& handler);
   awaitable<void> serve_http1(net::Stream& stream, Handler& handler);
   awaitable<void> serve_http2(net::Stream& stream, Handler& handler);
 

@@ -9,7 +9,7 @@ namespace propeller::net {
 /// Lifetime: `below` outlives it, and is used by nobody else meanwhile.
 class BorrowedStream : public Stream {
  public:
-  explicit BorrowedStream(Stream& below) : Stream(below.executor(), below.info(), below.origin()), below_(below) {}
+  explicit BorrowedStream(Stream& below) : Stream(below.info(), below.origin()), below_(below) {}
 
   [[nodiscard]] async::awaitable<Result<void>> send_file(int file, std::uint64_t offset, std::uint64_t count) override {
     return below_.send_file(file, offset, count);
@@ -17,6 +17,7 @@ class BorrowedStream : public Stream {
   [[nodiscard]] async::awaitable<Result<void>> shutdown_write() override { return below_.shutdown_write(); }
   void close() override { below_.close(); }
   void reset() override { below_.reset(); }
+  [[nodiscard]] const boost::asio::any_io_executor& executor() override { return below_.executor(); }
   void set_timeouts(Timeouts timeouts) override { below_.set_timeouts(timeouts); }
   void set_read_deadline(std::optional<std::chrono::steady_clock::time_point> deadline) override {
     below_.set_read_deadline(deadline);

@@ -25,8 +25,7 @@ constexpr std::size_t kFileBufferBytes = 64 * 1024;
 
 }  // namespace
 
-Stream::Stream(boost::asio::any_io_executor executor, StreamInfo info, Origin origin)
-    : info_(std::move(info)), executor_(std::move(executor)), origin_(origin) {}
+Stream::Stream(StreamInfo info, Origin origin) : info_(std::move(info)), origin_(origin) {}
 
 void Stream::set_endpoints(boost::asio::ip::tcp::endpoint local, boost::asio::ip::tcp::endpoint peer) {
   info_.local = local;
@@ -62,7 +61,7 @@ awaitable<Result<void>> Stream::wait_input() { return unread_begin_ < unread_.si
 
 awaitable<void> Stream::let_others_run(std::uint32_t& without_waiting) {
   without_waiting = 0;
-  co_await boost::asio::post(executor_, boost::asio::use_awaitable);
+  co_await boost::asio::post(executor(), boost::asio::use_awaitable);
 }
 
 awaitable<Result<std::size_t>> Stream::read_some(std::span<char> room) {

@@ -90,10 +90,10 @@ class Stream {
   void set_endpoints(boost::asio::ip::tcp::endpoint local, boost::asio::ip::tcp::endpoint peer);
   /// Whose fault an error on this stream is.
   [[nodiscard]] Origin origin() const { return origin_; }
-  [[nodiscard]] const boost::asio::any_io_executor& executor() const { return executor_; }
+  [[nodiscard]] virtual const boost::asio::any_io_executor& executor() = 0;
 
  protected:
-  Stream(boost::asio::any_io_executor executor, StreamInfo info, Origin origin);
+  Stream(StreamInfo info, Origin origin);
   [[nodiscard]] static async::awaitable<Result<void>> no_wait();
   /// Behind everything that is ready to run on this core; resets the count of calls that did not wait.
   async::awaitable<void> let_others_run(std::uint32_t& without_waiting);
@@ -107,7 +107,6 @@ class Stream {
   virtual async::awaitable<Result<void>> wait_writable() = 0;
   virtual bool has_arrived() = 0;
 
-  boost::asio::any_io_executor executor_;
   const Origin origin_;
   std::uint32_t reads_without_waiting_ = 0, writes_without_waiting_ = 0;
   std::size_t unread_begin_ = 0;

@@ -34,9 +34,7 @@ StreamInfo info_of(const asio::ip::tcp::socket& socket, const asio::ip::tcp::end
 }  // namespace
 
 TcpStream::TcpStream(asio::ip::tcp::socket socket, const asio::ip::tcp::endpoint& peer, Origin origin)
-    : Stream(socket.get_executor(), info_of(socket, peer), origin),
-      Deadline(socket.get_executor()),
-      socket_(std::move(socket)) {}
+    : Stream(info_of(socket, peer), origin), Deadline(socket.get_executor()), socket_(std::move(socket)) {}
 
 TcpStream::~TcpStream() = default;
 

@@ -22,6 +22,7 @@ class TcpStream final : public Stream, private async::Deadline {
   [[nodiscard]] async::awaitable<Result<void>> shutdown_write() override;
   void close() override;
   void reset() override;
+  [[nodiscard]] const boost::asio::any_io_executor& executor() override { return socket_.get_executor(); }
   void set_timeouts(Timeouts timeouts) override { timeouts_ = timeouts; }
   void set_read_deadline(std::optional<std::chrono::steady_clock::time_point> deadline) override {
     read_deadline_ = deadline.value_or(Clock::time_point::max());

@@ -66,7 +66,7 @@ struct Cursor {
 }  // namespace
 
 TlsStream::TlsStream(std::unique_ptr<Stream> below, SslPtr ssl)
-    : Stream(below->executor(), below->info(), below->origin()), below_(std::move(below)), ssl_(std::move(ssl)) {
+    : Stream(below->info(), below->origin()), below_(std::move(below)), ssl_(std::move(ssl)) {
   BIO* const bio = ::BIO_new(bio_method());
   ASSERT(bio != nullptr);
   ::BIO_set_data(bio, this);

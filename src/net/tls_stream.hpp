@@ -25,6 +25,7 @@ class TlsStream final : public Stream {
   [[nodiscard]] async::awaitable<Result<void>> shutdown_write() override;
   void close() override;
   void reset() override;
+  [[nodiscard]] const boost::asio::any_io_executor& executor() override { return below_->executor(); }
   void set_timeouts(Timeouts timeouts) override { below_->set_timeouts(timeouts); }
   void set_read_deadline(std::optional<std::chrono::steady_clock::time_point> deadline) override {
     below_->set_read_deadline(deadline);

@@ -4,7 +4,8 @@ namespace propeller::store {
 
 namespace {
 
-constexpr std::size_t kOverheadBytes = 256;  // nodes, counts, the strings' heads
+// The entry, its counts, two nodes and a bucket, and what malloc adds to each of them and to the strings.
+constexpr std::size_t kOverheadBytes = 384;
 
 std::size_t cost_of(const Entry& entry) {
   return entry.key.size() + entry.header_text.size() + entry.note.size() + kOverheadBytes;
