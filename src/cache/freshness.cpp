@@ -51,9 +51,9 @@ seconds initial_age(http::FieldView fields, sys_seconds requested, sys_seconds r
   return std::clamp(said + (received - requested), std::min(apparent, kSecondsMax), kSecondsMax);
 }
 
-Verdict judge(const StoredResponse& stored, const RequestDirectives& asked, sys_seconds now) {
+Verdict judge(const StoredResponse& stored, const RequestDirectives& asked, sys_seconds now, seconds length_max) {
   const auto said = response_directives(stored.fields);
-  const auto length = lifetime(stored.status, stored.fields, said, stored.received).length;
+  const auto length = std::min(lifetime(stored.status, stored.fields, said, stored.received).length, length_max);
   Verdict verdict{.age = stored.initial_age + std::max(now - stored.received, seconds(0))};
   verdict.time_left = length - verdict.age;
   const bool is_bound = said.must_revalidate || said.proxy_revalidate || said.no_cache || said.s_maxage;

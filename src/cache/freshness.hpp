@@ -47,7 +47,8 @@ struct Verdict {
   bool may_outlive_silence = false;  ///< stale, when the origin cannot be reached
   bool may_outlive_errors = false;   ///< stale, when the origin answers 500, 502, 503 or 504
 };
-/// Pure. Source: RFC 9111 sections 4.2 and 5.2, RFC 5861
-[[nodiscard]] Verdict judge(const StoredResponse& stored, const RequestDirectives& asked, sys_seconds now);
+/// Nothing is fresh for longer than `length_max`. Pure. Source: RFC 9111 sections 4.2 and 5.2, RFC 5861
+[[nodiscard]] Verdict judge(const StoredResponse& stored, const RequestDirectives& asked, sys_seconds now,
+                            seconds length_max = kSecondsMax);
 
 }  // namespace propeller::cache

@@ -131,7 +131,8 @@ struct Cache {
   EvictionPolicy policy = EvictionPolicy::s3fifo;
   std::vector<std::string> patterns;  ///< RE2 expressions for the path of a URL
   bool is_content_aware = false;
-  bool are_http_rules_on = true;  ///< what no pattern matches is kept as RFC 9111 lets a shared cache
+  bool are_http_rules_on = true;         ///< what no pattern matches is kept as RFC 9111 lets a shared cache
+  std::chrono::milliseconds ttl_max{0};  ///< by those rules nothing is fresh for longer; 0: as long as its origin says
 
   friend bool operator==(const Cache&, const Cache&) = default;
 };

@@ -16,6 +16,7 @@ namespace propeller::config {
 namespace {
 
 constexpr std::size_t kCaFilesMax = 64;
+constexpr std::chrono::milliseconds kCacheTtlMax = std::chrono::days(365);
 
 using V = const std::string&;
 
@@ -132,6 +133,7 @@ void read_cache(YamlSection section, Cache& to) {
   section.value("policy", [&](V v) { return set_policy(to.policy, v); });
   section.boolean("content_aware", to.is_content_aware);
   section.boolean("http", to.are_http_rules_on);
+  section.value("ttl", [&](V v) { return set_duration(to.ttl_max, v, std::chrono::milliseconds(0), kCacheTtlMax); });
   const bool has_patterns = section.take("patterns") != nullptr;
   std::vector<std::string> patterns;
   section.list("patterns", kCachePatternsMax, [&](V v) -> Refusal {

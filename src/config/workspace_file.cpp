@@ -16,10 +16,12 @@ constexpr std::array<std::string_view, 2> kFileNames{".discobot/proxy/config.yam
 constexpr auto kUntrustedKeys = std::to_array<std::string_view>({
     "cache.content_aware",
     "cache.enabled",
+    "cache.http",
     "cache.max_object",
     "cache.max_size",
     "cache.patterns",
     "cache.policy",
+    "cache.ttl",
     "logging.format",
     "logging.include_body",
     "logging.level",

@@ -123,7 +123,10 @@ bool carries_credentials(http::FieldView fields) { return credentials_in(fields)
 CacheMatcher::CacheMatcher(const config::Cache& settings)
     : is_enabled_(settings.is_enabled),
       is_content_aware_(settings.is_content_aware),
-      are_http_rules_on_(settings.are_http_rules_on) {
+      are_http_rules_on_(settings.are_http_rules_on),
+      ttl_max_(settings.ttl_max > std::chrono::milliseconds(0)
+                   ? std::chrono::ceil<std::chrono::seconds>(settings.ttl_max)
+                   : cache::kSecondsMax) {
   RE2::Options options;
   options.set_log_errors(false);
   for (const auto& pattern : settings.patterns) {

@@ -63,6 +63,8 @@ class CacheMatcher {
   CacheMatcher& operator=(CacheMatcher&&) noexcept;
 
   [[nodiscard]] CacheDecision check_request(const CacheRequest& request) const;
+  /// How long anything is fresh at most, by the rules of HTTP.
+  [[nodiscard]] std::chrono::seconds ttl_max() const { return ttl_max_; }
   [[nodiscard]] bool is_storable(const CacheDecision& decision, int status, http::FieldView fields) const;
 
  private:
@@ -71,6 +73,7 @@ class CacheMatcher {
   bool is_enabled_;
   bool is_content_aware_;
   bool are_http_rules_on_;
+  std::chrono::seconds ttl_max_;
   std::vector<std::unique_ptr<re2::RE2>> patterns_;
 };
 

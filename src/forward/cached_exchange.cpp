@@ -53,6 +53,7 @@ async::awaitable<Answer> CachedExchange::stored() {
                             method, request_.fields());
   mark_as_hit(answer.fields, entry.stored_at,
               std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now()));
+  answer.fields.add_view("Cache-Status", "propeller-proxy; hit");
   co_return response_from(blob, std::move(answer), method);
 }
 

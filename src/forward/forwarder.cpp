@@ -164,7 +164,7 @@ async::awaitable<http::Response> Forwarder::forward(http::Request& request, Targ
   if (content) {
     if (auto shared = co_await content->share(destination, *out)) co_return std::move(*shared);
   } else if (decision.may_look_up) {
-    HttpExchange exchange(cache_parts(*policy), request, std::move(decision));
+    HttpExchange exchange(cache_parts(*policy), *policy->cache, request, std::move(decision));
     if (auto answered = co_await exchange.answer(destination, *out)) co_return std::move(*answered);
   }
   auto answer = co_await client_.send(destination, *out);

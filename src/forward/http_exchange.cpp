@@ -34,9 +34,11 @@ bool is_error(int status) { return status == 500 || status == 502 || status == 5
 
 }  // namespace
 
-HttpExchange::HttpExchange(CacheParts parts, http::Request& request, CacheDecision decision)
+HttpExchange::HttpExchange(CacheParts parts, const CacheMatcher& matcher, http::Request& request,
+                           CacheDecision decision)
     : parts_(parts),
       request_(request),
+      ttl_max_(matcher.ttl_max()),
       url_(std::move(decision.key)),
       asked_(cache::request_directives(request.fields())),
       generation_(parts.invalidations.generation(url_)) {}
@@ -54,7 +56,7 @@ async::awaitable<void> HttpExchange::look_up() {
   auto found = co_await CachedResponses(parts_.store).find(url_, origin_->fields());
   place_ = std::move(found.key);
   stored_ = std::move(found.response);
-  if (stored_) verdict_ = cache::judge(stored_->stored(), asked_, wall_seconds());
+  if (stored_) verdict_ = cache::judge(stored_->stored(), asked_, wall_seconds(), ttl_max_);
 }
 
 /// A part of what is not here is no beginning, nor is a question that another answer than the whole would fit.
@@ -128,7 +130,7 @@ async::awaitable<Answer> HttpExchange::lead(std::unique_ptr<store::BlobWriter> w
   if (auto* confirmed = std::get_if<Refresh::Confirmed>(&*outcome)) {
     parts_.counters.count_hit();
     stored_ = std::move(confirmed->response);
-    verdict_ = cache::judge(stored_->stored(), {}, wall_seconds());
+    verdict_ = cache::judge(stored_->stored(), {}, wall_seconds(), ttl_max_);
     co_return from_store("fwd=stale; fwd-status=304");
   }
   if (auto* passed_on = std::get_if<Refresh::Passed>(&*outcome)) co_return passed(std::move(passed_on->response));
@@ -201,7 +203,7 @@ async::awaitable<Answer> HttpExchange::along(const store::BlobHead& head) {
                                       .fields = fields,
                                       .initial_age = note.initial_age,
                                       .received = cache::sys_seconds(cache::seconds(head.received_at))};
-  if (cache::judge(arrived, asked_, wall_seconds()).use != Use::fresh) co_return std::nullopt;
+  if (cache::judge(arrived, asked_, wall_seconds(), ttl_max_).use != Use::fresh) co_return std::nullopt;
   http::append_via(fields, http::Version::http_1_1, parts_.name);
   add_cache_status(fields, "fwd=uri-miss; collapsed");
   co_return arriving(head, std::move(fields));

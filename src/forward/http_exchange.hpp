@@ -25,7 +25,7 @@ class HttpExchange {
   static constexpr int kSettleTries = 20;
   static constexpr std::chrono::milliseconds kSettlePause{10};
 
-  HttpExchange(CacheParts parts, http::Request& request, CacheDecision decision);
+  HttpExchange(CacheParts parts, const CacheMatcher& matcher, http::Request& request, CacheDecision decision);
 
   /// `out` is the request as it would be sent. Nothing: forward it as if there were no cache.
   async::awaitable<std::optional<http::Response>> answer(http::Destination destination,
@@ -53,6 +53,7 @@ class HttpExchange {
 
   CacheParts parts_;
   http::Request& request_;
+  const cache::seconds ttl_max_;
   const std::string url_;  ///< the key
   const cache::RequestDirectives asked_;
   const std::uint64_t generation_;  ///< of the URL, see Invalidations

@@ -88,6 +88,13 @@ TEST(Verdict, FreshUntilItsTimeIsOver) {
   EXPECT_EQ(verdict("max-age=10", 9s).time_left, 1s);
 }
 
+TEST(Verdict, NothingIsFreshForLongerThanTheCap) {
+  const auto fields = fields_of({{"Cache-Control", "max-age=60"}});
+  const StoredResponse stored{.fields = fields, .received = kNow - 20s};
+  EXPECT_EQ(judge(stored, {}, kNow, 21s).use, Use::fresh);
+  EXPECT_EQ(judge(stored, {}, kNow, 20s).use, Use::after_checking);
+}
+
 TEST(Verdict, NoCacheIsCheckedEachTime) {
   EXPECT_EQ(verdict("max-age=10, no-cache", 1s).use, Use::after_checking);
   EXPECT_EQ(verdict("max-age=10", 1s, {.no_cache = true}).use, Use::after_checking);

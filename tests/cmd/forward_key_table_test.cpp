@@ -68,6 +68,7 @@ constexpr auto kKeys = std::to_array<Row>({
     {"cache.patterns", "ForwardStorageKeys.PatternsSayWhatIsKept"},
     {"cache.content_aware", "ForwardStorageKeys.ContentAwareKeepsWhatIsAskedForAsContent"},
     {"cache.http", "ForwardStorageKeys.TheRulesOfHttpCanBeSwitchedOff"},
+    {"cache.ttl", "ForwardStorageKeys.TtlCapsWhatAnOriginSays"},
     {"recording.enabled", "ForwardTraffic.ExchangesAreRecordedWithoutTheirSecrets"},
     {"recording.dir", "ForwardTraffic.ExchangesAreRecordedWithoutTheirSecrets"},
     {"recording.max_body_size", "ForwardTraffic.ExchangesAreRecordedWithoutTheirSecrets"},

@@ -163,6 +163,21 @@ TEST_F(ForwardStorageKeys, TheRulesOfHttpCanBeSwitchedOff) {
   }
 }
 
+TEST_F(ForwardStorageKeys, TtlCapsWhatAnOriginSays) {
+  // Twenty seconds old when it comes: fresh for an origin that says sixty, and not for one who caps that at ten.
+  forward::ScriptedOrigin origin([](const support::SeenRequest&) {
+    return forward::scripted(200, "Cache-Control: max-age=60\r\nAge: 20\r\nETag: \"1\"\r\n", "page");
+  });
+  for (const auto* ttl : {"30s", "10s"}) {
+    start_with_cache("enabled: true, min_free: 0, ttl: " + std::string(ttl));
+    get(origin.url());
+    EXPECT_TRUE(wait_until([&] { return metrics().contains("\npropeller_store_blobs 1\n"); }));
+    const auto again = curl({origin.url()});
+    EXPECT_EQ(again.has("propeller-proxy; hit"), std::string(ttl) == "30s") << again.output;
+    stop();
+  }
+}
+
 TEST_F(ForwardStorageKeys, RecordingsAreKeptForSoManyDays) {
   EXPECT_TRUE(is_left("max_days: 30", 10, 1));
   EXPECT_FALSE(is_left("max_days: 30", 40, 1));

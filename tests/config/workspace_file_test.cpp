@@ -62,6 +62,8 @@ constexpr auto kRows = std::to_array<Row>({
     {"cache.policy", "cache.policy", "cache: {policy: lru}"},
     {"cache.patterns", "cache.patterns", "cache: {patterns: a}"},
     {"cache.content_aware", "cache.content_aware", "cache: {content_aware: true}"},
+    {"cache.http", "cache.http", "cache: {http: off}"},
+    {"cache.ttl", "cache.ttl", "cache: {ttl: 1s}"},
     {"recording.enabled", "recording.enabled", "recording: {enabled: true}"},
     {"recording.dir", "recording.dir", "recording: {dir: /x}"},
     {"recording.max_body_size", "recording.max_body_size", "recording: {max_body_size: 1}"},

@@ -33,6 +33,7 @@ TEST_F(CacheTest, TheSecondPullDoesNotReachTheRegistry) {
   EXPECT_TRUE(again.head.starts_with("HTTP/1.1 200 OK\r\n")) << again.head;
   EXPECT_EQ(again.body, bytes);
   EXPECT_EQ(again.field("X-Cache"), "HIT");
+  EXPECT_EQ(again.field("Cache-Status"), "propeller-proxy; hit");
   EXPECT_EQ(again.field("Content-Type"), "application/octet-stream");
   EXPECT_EQ(again.field("Docker-Content-Digest"), base::sha256(bytes).to_string());
   EXPECT_TRUE(again.field("Via").value_or("").starts_with("1.1 propeller-proxy-"));
