@@ -1,6 +1,5 @@
 #include "registry/authenticator.hpp"
 
-#include <algorithm>
 #include <optional>
 
 #include "registry/retry.hpp"
@@ -15,20 +14,8 @@ std::string key_of(const Url& registry, const std::string& repository) {
   return registry.scheme + "://" + registry.authority() + "/" + repository;
 }
 
-const Challenge* find_scheme(const std::vector<Challenge>& challenges, std::string_view scheme) {
-  const auto found = std::ranges::find(challenges, scheme,
-                                       [](const Challenge& challenge) { return std::string_view(challenge.scheme); });
-  return found == challenges.end() ? nullptr : &*found;
-}
-
 std::unexpected<Failure> unauthorized(std::string detail) {
   return give_up(Code::unauthorized, Origin::upstream, std::move(detail));
-}
-
-std::string parameters_of(const TokenKey& key) {
-  std::string text;
-  if (!key.service.empty()) text += "service=" + percent_encode(key.service) + "&";
-  return text + "scope=" + percent_encode(key.scope);
 }
 
 // Docker's identity tokens are OAuth 2 refresh tokens: posted as a form, never part of a URL.
@@ -40,12 +27,12 @@ SendRequest token_request(const Url& realm, const TokenKey& key, const Credentia
                       .form = {}};
   request.must_stay_encrypted = true;
   if (!credentials.identity_token.empty()) {
-    request.form = "grant_type=refresh_token&client_id=propeller-proxy&" + parameters_of(key) +
+    request.form = "grant_type=refresh_token&client_id=propeller-proxy&" + token_parameters(key) +
                    "&refresh_token=" + percent_encode(credentials.identity_token.reveal());
     return request;
   }
   const char separator = realm.text.find('?') == std::string::npos ? '?' : '&';
-  request.url.text += separator + parameters_of(key);
+  request.url.text += separator + token_parameters(key);
   if (!credentials.username.empty()) request.authorization = basic_authorization(credentials);
   return request;
 }
@@ -90,16 +77,13 @@ async::awaitable<Attempt<std::string>> Authenticator::answer(Url registry, std::
     co_return unauthorized(where + " refuses PROXY_REGISTRY_TOKEN");
   }
   if (!refused.empty()) credentials_.forget(registry);
-  if (const auto* challenge = find_scheme(challenges, "bearer")) {
-    TokenKey token{.realm = std::string(challenge->parameter("realm")),
-                   .service = std::string(challenge->parameter("service")),
-                   .scope = std::string(challenge->parameter("scope"))};
-    if (token.scope.empty()) token.scope = "repository:" + repository + ":pull";
+  if (const auto* challenge = find_challenge(challenges, "bearer")) {
+    TokenKey token = token_key(*challenge, repository);
     if (refused.starts_with("Bearer ")) tokens_.drop(token, std::string_view(refused).substr(7));
     remember(key, token);
     co_return co_await bearer(registry, std::move(token));
   }
-  if (find_scheme(challenges, "basic") != nullptr) {
+  if (find_challenge(challenges, "basic") != nullptr) {
     if (refused.starts_with("Basic ")) co_return unauthorized(where + " refuses the user name and password");
     remember(key, Basic{});
     auto authorization = co_await basic(registry);

@@ -158,4 +158,10 @@ Result<std::vector<Challenge>> parse_challenges(std::string_view field) {
   return challenges;
 }
 
+const Challenge* find_challenge(const std::vector<Challenge>& challenges, std::string_view scheme) {
+  const auto found = std::ranges::find(challenges, scheme,
+                                       [](const Challenge& challenge) { return std::string_view(challenge.scheme); });
+  return found == challenges.end() ? nullptr : &*found;
+}
+
 }  // namespace propeller::registry

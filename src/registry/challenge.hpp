@@ -27,4 +27,7 @@ inline constexpr std::size_t kChallengeParametersMax = 32;
 /// much. Source: RFC 9110 11.6.1 (several challenges, quoted strings, empty list elements)
 [[nodiscard]] Result<std::vector<Challenge>> parse_challenges(std::string_view field);
 
+/// The first challenge of a scheme ("bearer"); null when there is none.
+[[nodiscard]] const Challenge* find_challenge(const std::vector<Challenge>& challenges, std::string_view scheme);
+
 }  // namespace propeller::registry

@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "registry/json.hpp"
+#include "registry/url.hpp"
 
 namespace propeller::registry {
 
@@ -13,6 +14,20 @@ constexpr std::chrono::seconds kLifeDefault{60};
 constexpr std::int64_t kLifeSecondsMax = 24 * 60 * 60;
 
 }  // namespace
+
+TokenKey token_key(const Challenge& challenge, std::string_view repository) {
+  TokenKey key{.realm = std::string(challenge.parameter("realm")),
+               .service = std::string(challenge.parameter("service")),
+               .scope = std::string(challenge.parameter("scope"))};
+  if (key.scope.empty()) key.scope = "repository:" + std::string(repository) + ":pull";
+  return key;
+}
+
+std::string token_parameters(const TokenKey& key) {
+  std::string text;
+  if (!key.service.empty()) text += "service=" + percent_encode(key.service) + "&";
+  return text + "scope=" + percent_encode(key.scope);
+}
 
 bool is_token_usable(std::string_view token) {
   return !token.empty() && token.size() <= kTokenBytesMax &&

@@ -9,6 +9,7 @@
 
 #include "base/error.hpp"
 #include "base/secret.hpp"
+#include "registry/challenge.hpp"
 
 namespace propeller::registry {
 
@@ -20,6 +21,12 @@ struct TokenKey {
 
   friend bool operator==(const TokenKey&, const TokenKey&) = default;
 };
+
+/// Of a bearer challenge; without a scope that of pulling from `repository`.
+[[nodiscard]] TokenKey token_key(const Challenge& challenge, std::string_view repository);
+
+/// "service=…&scope=…" for the realm's query or form.
+[[nodiscard]] std::string token_parameters(const TokenKey& key);
 
 struct Token {
   Secret value;
