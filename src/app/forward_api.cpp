@@ -45,6 +45,21 @@ ApiAnswer stats_answer(const forward::CacheStats& stats) {
   return answer_of(value);
 }
 
+json mirror_status(const config::Mirror& settings, const forward::Proxy& proxy) {
+  json upstreams = json::array();
+  for (const auto& upstream : settings.upstreams) {
+    json each = {{"name", upstream.name}, {"url", upstream.url}};
+    if (const auto limit = proxy.rate_limit(upstream.name)) {
+      each["rate_limit"] = {{"limit", limit->limit},
+                            {"remaining", limit->remaining},
+                            {"window_seconds", limit->window_seconds},
+                            {"source", limit->source}};
+    }
+    upstreams.push_back(std::move(each));
+  }
+  return {{"enabled", settings.is_enabled}, {"upstreams", upstreams}};
+}
+
 }  // namespace
 
 std::vector<admin::ApiRoute> ForwardApp::routes() {
@@ -110,7 +125,8 @@ std::string ForwardApp::status_text() const {
                     {"rules_from", live_.are_rules_from_api() ? "api" : "file"},
                     {"needs_restart", live_.waiting()},
                     {"reload_error", reload_error_},
-                    {"cache", cache}})
+                    {"cache", cache},
+                    {"mirror", mirror_status(settings_.mirror, *proxy_)}})
       .body;
 }
 

@@ -183,6 +183,25 @@ void ForwardApp::add_metrics() {
   show("propeller_forward_cache_hits", "Requests answered from the cache since it was cleared.", &Stats::hits);
   show("propeller_forward_cache_misses", "Cacheable requests that went upstream since it was cleared.", &Stats::misses);
   show("propeller_forward_cache_errors", "Downloads into the cache that broke since it was cleared.", &Stats::errors);
+  add_mirror_metrics();
+}
+
+void ForwardApp::add_mirror_metrics() {
+  if (!settings_.mirror.is_enabled) return;
+  using forward::RateLimit;
+  const auto show = [this](std::string_view name, std::string_view help, std::uint64_t RateLimit::* value) {
+    for (const auto& upstream : settings_.mirror.upstreams) {
+      const auto get = [this, registry = upstream.name, value] {
+        const auto limit = proxy_->rate_limit(registry);
+        return limit ? static_cast<double>(*limit.*value) : -1.0;
+      };
+      metrics_.gauge_function(name, help, get, fmt::format("registry=\"{}\"", upstream.name));
+    }
+  };
+  show("propeller_forward_mirror_rate_limit", "Pulls that a registry allows in its window; -1: it has not said.",
+       &RateLimit::limit);
+  show("propeller_forward_mirror_rate_limit_remaining", "Pulls that are left of them; -1: it has not said.",
+       &RateLimit::remaining);
 }
 
 void ForwardApp::reload() {

@@ -57,6 +57,7 @@ class ForwardApp {
   void watch_files();
   void log_started() const;
   void add_metrics();
+  void add_mirror_metrics();
 
   // On the pool.
   void load_again();

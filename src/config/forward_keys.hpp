@@ -47,6 +47,9 @@ void for_each_key(const Visit& visit) {
   visit("cache.content_aware", kAtOnce, [](auto& f) -> auto& { return f.cache.is_content_aware; });
   visit("cache.http", kAtOnce, [](auto& f) -> auto& { return f.cache.are_http_rules_on; });
   visit("cache.ttl", kAtOnce, [](auto& f) -> auto& { return f.cache.ttl_max; });
+  visit("mirror.enabled", kAtRestart, [](auto& f) -> auto& { return f.mirror.is_enabled; });
+  visit("mirror.default", kAtRestart, [](auto& f) -> auto& { return f.mirror.default_name; });
+  visit("mirror.upstreams", kAtRestart, [](auto& f) -> auto& { return f.mirror.upstreams; });
   visit("recording.enabled", kAtRestart, [](auto& f) -> auto& { return f.recording.is_enabled; });
   visit("recording.dir", kAtRestart, [](auto& f) -> auto& { return f.recording.dir; });
   visit("recording.max_body_size", kAtRestart, [](auto& f) -> auto& { return f.recording.body_size_max_bytes; });

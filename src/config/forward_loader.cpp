@@ -247,6 +247,7 @@ Forward builtin_forward(const Environment& environment, const Host& host) {
   forward.cache.is_enabled = true;
   forward.cache.dir = state / "cache";
   forward.cache.patterns = registry_patterns();
+  forward.mirror.is_enabled = true;
   forward.recording.dir = state / "recordings";
   return forward;
 }

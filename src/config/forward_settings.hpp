@@ -148,6 +148,37 @@ struct Recording {
   friend bool operator==(const Recording&, const Recording&) = default;
 };
 
+/// Who the mirror is to one registry; empty: nobody.
+struct MirrorCredentials {
+  std::string username;
+  Secret password;
+  Secret token;                         ///< sent as a bearer token as it is
+  std::filesystem::path docker_config;  ///< config.json of Docker, with its helpers
+
+  [[nodiscard]] bool empty() const { return username.empty() && token.empty() && docker_config.empty(); }
+  friend bool operator==(const MirrorCredentials&, const MirrorCredentials&) = default;
+};
+
+/// A registry that the mirror asks.
+struct MirrorUpstream {
+  std::string name;          ///< what clients call it: host[:port], in lower case
+  std::string url;           ///< host[:port][/prefix], or the same with http:// or https:// in front
+  std::filesystem::path ca;  ///< trusted for this one, besides the usual ones; empty: none
+  MirrorCredentials credentials;
+
+  friend bool operator==(const MirrorUpstream&, const MirrorUpstream&) = default;
+};
+
+/// The mirror of registries on the proxy's own port. The names of `upstreams` are unique.
+struct Mirror {
+  bool is_enabled = false;   ///< the built-in default, without any file, has it on
+  std::string default_name;  ///< of an upstream; empty: docker.io, else the first
+  std::vector<MirrorUpstream> upstreams{
+      {.name = "docker.io", .url = "https://registry-1.docker.io", .ca = {}, .credentials = {}}};
+
+  friend bool operator==(const Mirror&, const Mirror&) = default;
+};
+
 enum class ApiAuth { loopback, token };
 
 struct Api {
@@ -173,6 +204,7 @@ struct Forward {
   ForwardTls tls;
   RuntimeRules rules;
   Cache cache;
+  Mirror mirror;
   Recording recording;
   Api api;
   ForwardLog log;

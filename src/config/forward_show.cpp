@@ -58,6 +58,23 @@ void show(std::string_view key, const std::vector<HeaderRule>& rules, Lines& lin
   }
 }
 
+std::string text_of(const MirrorCredentials& value) {
+  std::vector<std::string> parts;
+  if (!value.username.empty()) parts.push_back(fmt::format("{}:{}", value.username, value.password.masked()));
+  if (!value.token.empty()) parts.push_back(fmt::format("token {}", value.token.masked()));
+  if (!value.docker_config.empty()) parts.push_back(value.docker_config.string());
+  return text_of(parts);
+}
+
+void show(std::string_view key, const std::vector<MirrorUpstream>& upstreams, Lines& lines) {
+  for (const auto& each : upstreams) {
+    const auto name = fmt::format("{}[\"{}\"]", key, each.name);
+    lines.emplace_back(name + ".url", each.url);
+    if (!each.ca.empty()) lines.emplace_back(name + ".ca", text_of(each.ca));
+    if (!each.credentials.empty()) lines.emplace_back(name + ".credentials", text_of(each.credentials));
+  }
+}
+
 }  // namespace
 
 std::vector<std::pair<std::string, std::string>> show_forward(const Forward& settings) {

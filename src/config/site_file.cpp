@@ -8,6 +8,7 @@
 #include "config/rule_text.hpp"
 #include "config/setters.hpp"
 #include "config/site_headers.hpp"
+#include "config/site_mirror.hpp"
 #include "config/site_setters.hpp"
 #include "config/yaml_section.hpp"
 
@@ -188,10 +189,11 @@ SiteSections read_site(const YamlNode& root, const std::string& file, Forward& t
   read_headers(site.section("headers"), to.rules.headers);
   read_logging(site.section("logging"), to.log);
   read_cache(site.section("cache"), to.cache);
+  read_mirror(site.section("mirror"), to.mirror);
   read_recording(site.section("recording"), to.recording);
   read_api(site.section("api"), to.api);
   site.finish();
-  return {.has_proxy = site.has("proxy"), .has_cache = site.has("cache")};
+  return {.has_proxy = site.has("proxy") || site.has("mirror"), .has_cache = site.has("cache")};
 }
 
 }  // namespace propeller::config

@@ -8,7 +8,7 @@ namespace propeller::config {
 
 /// What the file is about, as far as it decides which planes run.
 struct SiteSections {
-  bool has_proxy = false;
+  bool has_proxy = false;  ///< `proxy`, or `mirror`, which is on its port
   bool has_cache = false;
 
   friend bool operator==(const SiteSections&, const SiteSections&) = default;

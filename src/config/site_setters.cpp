@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <boost/url/parse.hpp>
+#include <fstream>
 
 #include "config/parse.hpp"
 #include "config/rule_text.hpp"
@@ -15,6 +16,7 @@ namespace {
 
 constexpr std::size_t kPathBytesMax = 4096;
 constexpr std::size_t kUpstreamBytesMax = 2048;
+constexpr std::size_t kSecretFileBytesMax = 16 * 1024;
 
 std::optional<UpstreamScheme> scheme_named(std::string_view name) {
   for (const auto scheme :
@@ -108,6 +110,19 @@ Refusal set_directory(std::filesystem::path& to, const std::string& value) {
   if (auto refusal = set_text(text, value)) return refusal;
   to = text;
   return std::nullopt;
+}
+
+Refusal set_secret_from_file(Secret& to, const std::string& file) {
+  std::filesystem::path path;
+  if (auto refusal = set_readable_file(path, file)) return refusal;
+  std::ifstream in(path, std::ios::binary);
+  std::string text(kSecretFileBytesMax + 1, '\0');
+  in.read(text.data(), static_cast<std::streamsize>(text.size()));
+  text.resize(static_cast<std::size_t>(in.gcount()));
+  if (text.size() > kSecretFileBytesMax) return "the file is too large for a secret";
+  text.resize(std::min(text.find_first_of("\r\n"), text.size()));
+  if (text.empty()) return "the file's first line is empty";
+  return set_secret(to, text);
 }
 
 Refusal set_policy(EvictionPolicy& to, const std::string& value) {

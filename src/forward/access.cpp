@@ -58,6 +58,11 @@ bool TargetGuard::is_own(const address& target, std::uint16_t port) const {
   });
 }
 
+Verdict TargetGuard::check_configured(const address& given, std::uint16_t port) const {
+  const auto target = unmapped(given);
+  return is_own(target, port) && !contains(allowed_single_, target) ? kOwnPort : kAllowed;
+}
+
 Verdict TargetGuard::check(const address& given, std::uint16_t port) const {
   const auto target = unmapped(given);
   if (is_own(target, port)) return contains(allowed_single_, target) ? kAllowed : kOwnPort;

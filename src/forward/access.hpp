@@ -54,6 +54,8 @@ class TargetGuard {
   explicit TargetGuard(const TargetGuardOptions& options);
 
   [[nodiscard]] Verdict check(const address& target, std::uint16_t port) const;
+  /// Of a target that the configuration names, whose address may be any but our own ports.
+  [[nodiscard]] Verdict check_configured(const address& target, std::uint16_t port) const;
 
  private:
   [[nodiscard]] bool is_own(const address& target, std::uint16_t port) const;
@@ -78,6 +80,11 @@ class Access {
   /// Each resolved address, before it is dialled, and each destination of a datagram.
   [[nodiscard]] Verdict check_address(const address& target, std::uint16_t port) const {
     return guard_.check(target, port);
+  }
+  /// The same for hosts that the configuration names: the list holds for them too, the guard for our own ports alone.
+  [[nodiscard]] Verdict check_configured_host(std::string_view host) const { return list_.check(host); }
+  [[nodiscard]] Verdict check_configured_address(const address& target, std::uint16_t port) const {
+    return guard_.check_configured(target, port);
   }
 
  private:

@@ -16,7 +16,7 @@ namespace propeller::forward {
 
 /// What the exchanges of one core work with.
 struct CacheParts {
-  http::Client& client;
+  http::Sender& client;
   store::ContentStore& store;
   CacheCounters& counters;
   CacheFills& fills;

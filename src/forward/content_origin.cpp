@@ -54,7 +54,7 @@ Result<void> check(const http::ClientResponse& answer, const store::BlobHead& he
 
 bool may_pass(const Error& error) { return error.origin == Origin::upstream && error.code != Code::digest_mismatch; }
 
-ContentOrigin::ContentOrigin(http::Client& client, http::Destination destination, const http::OutgoingRequest& request,
+ContentOrigin::ContentOrigin(http::Sender& client, http::Destination destination, const http::OutgoingRequest& request,
                              bool is_verified)
     : client_(client),
       destination_(std::move(destination)),

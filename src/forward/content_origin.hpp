@@ -21,7 +21,7 @@ struct ContentPart {
 class ContentOrigin {
  public:
   /// `request` is a GET without a body. `is_verified`: the digest of the bytes will tell whether they are right.
-  ContentOrigin(http::Client& client, http::Destination destination, const http::OutgoingRequest& request,
+  ContentOrigin(http::Sender& client, http::Destination destination, const http::OutgoingRequest& request,
                 bool is_verified);
 
   /// The whole, as whoever asks first gets it.
@@ -44,7 +44,7 @@ class ContentOrigin {
  private:
   [[nodiscard]] http::OutgoingRequest request() const;
 
-  http::Client& client_;
+  http::Sender& client_;
   http::Destination destination_;
   std::string authority_;
   std::string path_;

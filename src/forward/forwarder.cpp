@@ -109,12 +109,16 @@ CacheDecision Forwarder::decide(http::Request& request, const Target& target, co
   const auto& head = request.head();
   if (!fills_ || !policy.cache || request.has_body() || !http::requested_upgrade(head).empty()) return {};
   const auto query = std::min(head.path.find('?'), head.path.size());
-  return policy.cache->check_request({.method = head.method_name,
-                                      .scheme = target.scheme,
-                                      .authority = target.stored_authority(),
-                                      .path = head.path.substr(0, query),
-                                      .query = head.path.substr(std::min(query + 1, head.path.size())),
-                                      .fields = head.fields});
+  auto decision = policy.cache->check_request({.method = head.method_name,
+                                               .scheme = target.scheme,
+                                               .authority = target.stored_authority(),
+                                               .path = head.path.substr(0, query),
+                                               .query = head.path.substr(std::min(query + 1, head.path.size())),
+                                               .fields = head.fields});
+  // Nothing in the request says that a login was needed: the rules of HTTP would take it for everybody's.
+  if (target.is_private && decision.rules != CacheRules::content) return {};
+  if (target.is_private) decision.may_store = false;
+  return decision;
 }
 
 CacheParts Forwarder::cache_parts(const Policy& policy) {
@@ -148,7 +152,8 @@ async::awaitable<void> Forwarder::forget_changed(const http::Request& request, c
 }
 
 async::awaitable<http::Response> Forwarder::forward(http::Request& request, Target target, PolicyPtr policy) {
-  const auto verdict = policy->access.check_host(target.host, target.port);
+  const auto verdict = target.registry.empty() ? policy->access.check_host(target.host, target.port)
+                                               : policy->access.check_configured_host(target.host);
   if (!verdict.is_allowed) co_return error_response({Code::not_allowed, Origin::client, std::string(verdict.reason)});
   auto decision = decide(request, target, *policy);
   std::optional<CachedExchange> content;
@@ -158,7 +163,8 @@ async::awaitable<http::Response> Forwarder::forward(http::Request& request, Targ
   }
   auto out = outgoing(request, target, *policy);
   if (!out) co_return error_response(out.error());
-  http::Destination destination{.scheme = target.scheme, .host = target.host, .port = target.port};
+  http::Destination destination{
+      .scheme = target.scheme, .host = target.host, .port = target.port, .tls_profile = target.registry};
   if (!out->upgrade.empty()) destination.http2 = http::Http2Use::never;
   connector_.route(destination, *out);
   if (content) {

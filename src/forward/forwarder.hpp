@@ -20,6 +20,10 @@ struct Target {
   /// What Host says, where the client asked an address, in the clear, for a name: told to the origin, believed by
   /// nobody here.
   std::string claimed_authority = {};
+  /// The mirror's name for it; empty: the client itself named the host.
+  std::string registry = {};
+  /// What comes is not for everybody: the mirror's own credentials were needed, or may be.
+  bool is_private = false;
 
   /// "host", or "host:port" where the port is not the scheme's; an IPv6 address in brackets.
   [[nodiscard]] std::string authority() const;
@@ -40,7 +44,7 @@ struct Target {
 class Forwarder {
  public:
   struct Parts {
-    http::Client& client;
+    http::Sender& client;
     Connector& connector;
     store::ContentStore* store;  ///< null: nothing is kept
     CacheCounters& counters;
@@ -62,7 +66,7 @@ class Forwarder {
   async::awaitable<void> forget_changed(const http::Request& request, const Target& target,
                                         const http::ClientResponse& answer);
 
-  http::Client& client_;
+  http::Sender& client_;
   Connector& connector_;
   const std::chrono::milliseconds tunnel_idle_;
   store::ContentStore* const store_;

@@ -78,6 +78,11 @@ Result<void> Proxy::prepare() {
       net::ClientTls::create({.ca_files = settings_.tls.upstream_ca, .insecure_hosts = settings_.tls.insecure_hosts});
   if (!tls) return std::unexpected(tls.error());
   shared.client_tls = std::move(*tls);
+  if (settings_.mirror.is_enabled) {
+    auto mirror = MirrorTable::create(settings_.mirror, settings_.tls);
+    if (!mirror) return std::unexpected(mirror.error());
+    shared.mirror = std::move(*mirror);
+  }
   auto authority = net::CertificateAuthority::open(settings_.tls.cert_dir, std::chrono::system_clock::now());
   if (!authority) return std::unexpected(authority.error());
   shared.authority = std::move(*authority);
@@ -153,6 +158,11 @@ RequestFigures Proxy::request_figures() const {
           .failed = counters.failed,
           .recorded = recorded.written,
           .recordings_lost = recorded.dropped + recorded.failed};
+}
+
+std::optional<RateLimit> Proxy::rate_limit(std::string_view registry) const {
+  const auto* found = parts_ && parts_->shared.mirror ? parts_->shared.mirror->find(registry) : nullptr;
+  return found == nullptr ? std::nullopt : found->limit.get();
 }
 
 CacheStats Proxy::cache_stats() const {

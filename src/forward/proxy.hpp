@@ -3,6 +3,8 @@
 #include <boost/asio/ip/tcp.hpp>
 #include <chrono>
 #include <memory>
+#include <optional>
+#include <string_view>
 #include <vector>
 
 #include "async/core_pool.hpp"
@@ -10,6 +12,7 @@
 #include "config/forward_settings.hpp"
 #include "forward/cache_counters.hpp"
 #include "forward/invalidations.hpp"
+#include "forward/rate_limit.hpp"
 
 namespace propeller::store {
 class ContentStore;
@@ -50,6 +53,8 @@ class Proxy {
   /// After start(). Threads: any.
   [[nodiscard]] RequestFigures request_figures() const;
   [[nodiscard]] CacheStats cache_stats() const;
+  /// What a registry of the mirror said last; nothing when it says nothing of the kind.
+  [[nodiscard]] std::optional<RateLimit> rate_limit(std::string_view registry) const;
   /// Everything that is not pinned goes, and the counts begin again. Blocks.
   /// Errors: "cache disabled" when there is none; those of the store.
   [[nodiscard]] Result<void> clear_cache();

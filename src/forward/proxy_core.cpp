@@ -1,8 +1,11 @@
 #include "forward/proxy_core.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "base/listed.hpp"
+#include "forward/setup_page.hpp"
 #include "http/uri.hpp"
 #include "net/proxy_protocol.hpp"
 
@@ -54,8 +57,13 @@ class ProxyCore::ClientHandler final : public http::Handler {
   explicit ClientHandler(ProxyCore& core) : core_(core) {}
 
   async::awaitable<http::Response> handle(http::Request& request) override {
-    if (!co_await core_.is_authorised(request)) co_return login_required();
     const auto& head = request.head();
+    const bool is_for_us = head.form == http::TargetForm::origin && head.version != http::Version::http_2;
+    if (is_for_us) {
+      if (auto page = core_.setup_page(request)) co_return std::move(*page);
+    }
+    if (!co_await core_.is_authorised(request)) co_return login_required();
+    if (is_for_us && core_.mirror_.takes(head.path)) co_return co_await core_.mirror_.answer(request, core_.policy_);
     if (head.form == http::TargetForm::authority) co_return co_await core_.connect(request);
     // HTTP/2 tells scheme and authority of every request.
     const bool is_whole = head.form == http::TargetForm::absolute ||
@@ -88,11 +96,14 @@ ProxyCore::ProxyCore(async::Core& core, ProxyShared& shared, PolicyPtr policy)
       policy_(std::move(policy)),
       resolver_(core.executor(), shared.pool),
       dialer_(core.executor(), resolver_),
-      connector_({core.executor(), resolver_, dialer_, *shared.client_tls}, policy_, shared.settings.proxy),
+      connector_({core.executor(), resolver_, dialer_, *shared.client_tls}, policy_, shared.settings.proxy,
+                 shared.mirror),
       client_(core.executor(), connector_, client_limits(shared.settings.proxy.timeouts)),
+      sender_(core.executor(), client_, connector_, policy_, shared.mirror),
       server_(server_limits(shared.settings.proxy.timeouts)),
-      forwarder_(core.executor(), {client_, connector_, shared.store, *shared.cache_counters, *shared.invalidations,
+      forwarder_(core.executor(), {sender_, connector_, shared.store, *shared.cache_counters, *shared.invalidations,
                                    shared.settings.proxy.timeouts.tunnel_idle}),
+      mirror_(forwarder_, shared.mirror),
       tunnels_({.connector = connector_,
                 .server = server_,
                 .forwarder = forwarder_,
@@ -127,6 +138,7 @@ void ProxyCore::start() {
 void ProxyCore::set_policy(PolicyPtr policy) {
   policy_ = std::move(policy);
   connector_.set_policy(policy_);
+  sender_.set_policy(policy_);
   tunnels_.set_policy(policy_);
 }
 
@@ -142,6 +154,7 @@ async::awaitable<void> ProxyCore::stop(std::chrono::milliseconds grace) {
   connections_.cancel();
   co_await connections_.join();
   co_await forwarder_.stop();
+  co_await sender_.stop();
   co_await client_.stop();
   co_await connector_.stop();
 }
@@ -216,6 +229,19 @@ async::awaitable<Result<std::unique_ptr<net::Stream>>> ProxyCore::accept_tls(std
   co_return co_await shared_.server_tls->accept(
       std::move(stream),
       {.alpn = {"h2", "http/1.1"}, .default_name = local, .deadline = Clock::now() + handshake_timeout_});
+}
+
+/// What a client that is not set up yet has to get, with a login or without.
+std::optional<http::Response> ProxyCore::setup_page(const http::Request& request) const {
+  const auto& head = request.head();
+  if (!head.path.starts_with("/setup") && !head.path.starts_with("/ca.crt")) return std::nullopt;
+  const auto& local = request.connection().local;
+  const auto named = http::parse_authority(head.authority);
+  const bool is_v6 = local.address().is_v6();
+  const auto reached =
+      fmt::format("{}{}{}:{}", is_v6 ? "[" : "", local.address().to_string(), is_v6 ? "]" : "", local.port());
+  return setup_answer(head, {.authority = named ? std::string(head.authority) : reached,
+                             .certificate_pem = shared_.authority->certificate_pem()});
 }
 
 async::awaitable<bool> ProxyCore::is_authorised(http::Request& request) {

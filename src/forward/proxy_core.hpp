@@ -15,8 +15,10 @@
 #include "forward/invalidations.hpp"
 #include "forward/limited_stream.hpp"
 #include "forward/login_check.hpp"
+#include "forward/mirror.hpp"
 #include "forward/observed_handler.hpp"
 #include "forward/recent_names.hpp"
+#include "forward/registry_sender.hpp"
 #include "forward/socks_session.hpp"
 #include "forward/tunnel.hpp"
 #include "http/client.hpp"
@@ -44,9 +46,10 @@ struct ProxyShared {
   store::ContentStore* store = nullptr;  ///< null: nothing is kept
   CacheCounters* cache_counters = nullptr;
   Invalidations* invalidations = nullptr;
-  std::optional<BandwidthLimits> bandwidth;  ///< set before the cores start
-  std::atomic<std::size_t> connections = 0;  ///< of clients, open now
-  boost::asio::thread_pool pool{2};          ///< names, password hashes
+  std::shared_ptr<const MirrorTable> mirror;  ///< null: there is none
+  std::optional<BandwidthLimits> bandwidth;   ///< set before the cores start
+  std::atomic<std::size_t> connections = 0;   ///< of clients, open now
+  boost::asio::thread_pool pool{2};           ///< names, password hashes
 };
 
 /// The proxy on one core: accepts, finds out what a connection speaks, and serves it to its end.
@@ -86,6 +89,7 @@ class ProxyCore {
   async::awaitable<Protocol> first_byte(net::Stream& stream);
   async::awaitable<Result<std::unique_ptr<net::Stream>>> accept_tls(std::unique_ptr<net::Stream> stream);
   async::awaitable<http::Response> connect(http::Request& request);
+  [[nodiscard]] std::optional<http::Response> setup_page(const http::Request& request) const;
   async::awaitable<bool> is_authorised(http::Request& request);
 
   async::Core& core_;
@@ -95,8 +99,10 @@ class ProxyCore {
   net::Dialer dialer_;
   Connector connector_;
   http::Client client_;
+  RegistrySender sender_;
   http::Server server_;
   Forwarder forwarder_;
+  Mirror mirror_;
   Tunnels tunnels_;
   LoginCheck logins_;
   const std::chrono::milliseconds handshake_timeout_;

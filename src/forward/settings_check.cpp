@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "forward/mirror_table.hpp"
 #include "forward/users.hpp"
 #include "net/client_tls.hpp"
 
@@ -13,6 +14,8 @@ std::vector<std::string> problems_of(const config::Forward& settings) {
   const auto tls =
       net::ClientTls::create({.ca_files = settings.tls.upstream_ca, .insecure_hosts = settings.tls.insecure_hosts});
   if (!tls) problems.push_back(fmt::format("tls.upstream_ca: {}", tls.error().detail));
+  if (const auto mirror = MirrorTable::create(settings.mirror, settings.tls); !mirror && settings.mirror.is_enabled)
+    problems.push_back(mirror.error().detail);
   return problems;
 }
 

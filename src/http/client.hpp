@@ -86,6 +86,17 @@ struct ClientLimits {
   Http2Limits http2 = {};
 };
 
+/// Asks somebody on the way to a response: the client itself, or what prepares requests for it.
+///
+/// Lifetime: outlives the responses' bodies.
+class Sender {
+ public:
+  virtual ~Sender() = default;
+  /// The response's head has come; its body is pulled.
+  [[nodiscard]] virtual awaitable<Result<ClientResponse>> send(const Destination& destination,
+                                                               OutgoingRequest& request) = 0;
+};
+
 class ClientPool;
 
 /// The asking side of HTTP on one core, with its pool of connections.
@@ -100,15 +111,16 @@ class ClientPool;
 /// Threads:  one core.
 /// Lifetime: outlives the responses' bodies; stop() before the end.
 /// Source:   RFC 9110, 9112, 9113
-class Client {
+class Client final : public Sender {
  public:
   Client(async::asio::any_io_executor executor, Connector& connector, ClientLimits limits);
-  ~Client();
+  ~Client() override;
   Client(const Client&) = delete;
   Client& operator=(const Client&) = delete;
 
   /// The response's head has come; its body is pulled. Also while the request's body is still being sent.
-  [[nodiscard]] awaitable<Result<ClientResponse>> send(const Destination& destination, OutgoingRequest& request);
+  [[nodiscard]] awaitable<Result<ClientResponse>> send(const Destination& destination,
+                                                       OutgoingRequest& request) override;
 
   /// Closes the idle connections and waits for the client's own coroutines.
   awaitable<void> stop();

@@ -149,6 +149,7 @@ TEST(SiteFile, EmptySectionsAreTheDefaults) {
 
 TEST(SiteFile, TellsWhichSectionsDecideAboutPlanes) {
   EXPECT_EQ(read("proxy:\n").sections, (SiteSections{.has_proxy = true}));
+  EXPECT_EQ(read("mirror: {enabled: true}\n").sections, (SiteSections{.has_proxy = true}));
   EXPECT_EQ(read("cache: {enabled: false}\n").sections, (SiteSections{.has_cache = true}));
   EXPECT_EQ(read("logging: {level: info}\n").sections, SiteSections{});
 }
