@@ -50,11 +50,13 @@ std::string decoded(std::string_view text) {
   return plain;
 }
 
-/// As part of a reference, whose grammar is known elsewhere; the host is not looked at.
-Result<void> check_reference(const std::string& repository, const std::string& rest) {
-  const auto reference = registry::parse_reference("https://registry.invalid/" + repository + rest, {});
+/// As part of a reference, whose grammar is known elsewhere; the host is not looked at. What a reference may have behind
+/// its tag (`#path`, `@digest`) has no place in a path.
+Result<void> check_reference(const std::string& repository, const std::string& tag) {
+  const auto reference = registry::parse_reference("https://registry.invalid/" + repository + ":" + tag, {});
   if (!reference) return std::unexpected(reference.error());
   if (reference->repository != repository) return fail(Code::bad_reference, Origin::client, "not a repository's name");
+  if (reference->tag != tag) return fail(Code::bad_reference, Origin::client, "not a tag");
   return {};
 }
 
@@ -93,11 +95,11 @@ std::optional<RegistryPath> parse_registry_path(std::string_view path) {
 Result<void> check_names(const RegistryPath& path) {
   if (path.call == RegistryCall::ping) return {};
   const bool is_digest = path.reference.find(':') != std::string::npos;
-  if (path.call == RegistryCall::manifest && !is_digest) return check_reference(path.repository, ":" + path.reference);
+  if (path.call == RegistryCall::manifest && !is_digest) return check_reference(path.repository, path.reference);
   if (path.call != RegistryCall::tags) {
     if (const auto digest = store::BlobDigest::parse(path.reference); !digest) return std::unexpected(digest.error());
   }
-  return check_reference(path.repository, {});
+  return check_reference(path.repository, "latest");
 }
 
 NamespaceQuery take_namespace(std::string_view query) {

@@ -48,6 +48,7 @@ TEST(RegistryPath, NamesHaveToFollowTheirGrammar) {
   EXPECT_TRUE(check(RegistryCall::tags, "a", ""));
   EXPECT_FALSE(check(RegistryCall::manifest, "a", "v 1"));
   EXPECT_FALSE(check(RegistryCall::manifest, "a:b", "v1"));
+  EXPECT_FALSE(check(RegistryCall::manifest, "a", "v1#path")) << "part of a reference, not of a tag";
   EXPECT_FALSE(check(RegistryCall::tags, "a@" + kDigest, ""));
   EXPECT_FALSE(check(RegistryCall::tags, "a#b", ""));
   EXPECT_FALSE(check(RegistryCall::tags, "..", ""));
