@@ -50,8 +50,8 @@ std::string decoded(std::string_view text) {
   return plain;
 }
 
-/// As part of a reference, whose grammar is known elsewhere; the host is not looked at. What a reference may have behind
-/// its tag (`#path`, `@digest`) has no place in a path.
+/// As part of a reference, whose grammar is known elsewhere; the host is not looked at. What a reference may have
+/// behind its tag (`#path`, `@digest`) has no place in a path.
 Result<void> check_reference(const std::string& repository, const std::string& tag) {
   const auto reference = registry::parse_reference("https://registry.invalid/" + repository + ":" + tag, {});
   if (!reference) return std::unexpected(reference.error());
