@@ -5,13 +5,10 @@
 #include <memory>
 #include <vector>
 
-#include "support/environment.hpp"
-
 namespace propeller::app {
 namespace {
 
 TEST(FreeHeap, OfACrowdThatHasLeftGoesBackToTheKernel) {
-  if (support::kIsSanitized) GTEST_SKIP() << "a sanitizer has a heap of its own";
   constexpr std::size_t kBlocks = 100'000;
   constexpr std::size_t kBlockBytes = 1024;
   std::vector<std::unique_ptr<char[]>> blocks;

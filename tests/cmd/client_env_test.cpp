@@ -1,9 +1,12 @@
 // `env` and `exec`: programs that are pointed at the proxy by variables alone.
 #include <gmock/gmock.h>
 
+#include <algorithm>
 #include <csignal>
+#include <filesystem>
 
 #include "forward_site.hpp"
+#include "launch/trust_bundle.hpp"
 
 namespace propeller::cmd {
 namespace {
@@ -54,9 +57,10 @@ TEST_F(ClientEnv, TheRunningProxyHasMadeTheBundleOfTheSystemsAuthoritiesAndOurs)
   start();
   const auto bundle = support::read_file(files_ / "certs/bundle.crt");
   EXPECT_TRUE(bundle.ends_with(support::read_file(files_ / "certs/ca.crt")));
-  const std::filesystem::path systems = "/etc/ssl/certs/ca-certificates.crt";
-  if (!std::filesystem::exists(systems)) GTEST_SKIP() << "this system has its authorities elsewhere";
-  EXPECT_TRUE(bundle.starts_with(support::read_file(systems)));
+  const auto files = launch::system_authority_files();
+  const auto systems = std::ranges::find_if(files, [](const auto& file) { return std::filesystem::exists(file); });
+  ASSERT_NE(systems, files.end()) << "this system trusts nobody: install ca-certificates";
+  EXPECT_TRUE(bundle.starts_with(support::read_file(*systems)));
 }
 
 TEST_F(ClientEnv, WithoutAnAuthorityNothingIsPrintedThatWouldBreakTheShell) {
