@@ -18,6 +18,7 @@ struct BlobRecord {
   std::uint64_t size = 0;
   std::int64_t changed_ns = 0;  ///< the file's ctime when it was last known to be right; 0: in doubt
   std::uint64_t used = 0;       ///< the store's count of uses when it was last used
+  std::uint32_t used_at = 0;    ///< Unix seconds; 0: not since that is noted
   DigestAlgorithm algorithm = DigestAlgorithm::sha256;
   bool is_live = false;
   bool is_pinned = false;

@@ -23,12 +23,13 @@ bool Catalogue::contains(const BlobDigest& digest) const {
   return table_.find(digest).has_value();
 }
 
-std::optional<BlobFacts> Catalogue::use(const BlobDigest& digest) {
+std::optional<BlobFacts> Catalogue::use(const BlobDigest& digest, std::uint32_t now) {
   const std::scoped_lock lock(mutex_);
   const auto slot = table_.find(digest);
   if (!slot) return std::nullopt;
   BlobRecord& record = table_.at(*slot);
   record.used = ++use_count_;
+  record.used_at = now;
   record.is_dirty = true;
   std::visit([&](auto& policy) { policy.touch(*slot); }, policy_);
   return BlobFacts{.size = record.size, .changed_ns = record.changed_ns, .is_pinned = record.is_pinned};
@@ -76,7 +77,10 @@ bool Catalogue::evict_one(std::vector<BlobDigest>& victims) {
 void Catalogue::forget(Slot slot) {
   const BlobRecord& record = table_.at(slot);
   blob_bytes_ -= record.size;
-  if (record.is_pinned) pinned_bytes_ -= record.size;
+  if (record.is_pinned) {
+    pinned_bytes_ -= record.size;
+    --pins_;
+  }
   table_.erase(slot);
 }
 
@@ -104,14 +108,17 @@ void Catalogue::put(const BlobRow& row, bool is_confirmed) {
   record.size = row.size;
   record.changed_ns = row.changed_ns;
   record.is_pinned = row.is_pinned;
+  record.used_at = row.used_at;
   record.is_confirmed = is_confirmed;
   record.used = row.used != 0 ? row.used : ++use_count_;
   use_count_ = std::max(use_count_, record.used);
   blob_bytes_ += row.size;
-  if (row.is_pinned)
+  if (row.is_pinned) {
     pinned_bytes_ += row.size;
-  else
-    std::visit([&](auto& policy) { policy.insert(slot, row.size, row.digest.prefix(), row.uses); }, policy_);
+    ++pins_;
+    return;
+  }
+  std::visit([&](auto& policy) { policy.insert(slot, row.size, row.digest.prefix(), row.uses); }, policy_);
 }
 
 Catalogue::Confirmed Catalogue::confirm(const BlobDigest& digest, std::uint64_t size, std::int64_t changed_ns) {
@@ -150,21 +157,45 @@ bool Catalogue::set_changed(const BlobDigest& digest, std::int64_t changed_ns) {
   return slot.has_value();
 }
 
-bool Catalogue::pin(const BlobDigest& digest, bool is_pinned) {
+Catalogue::Pinned Catalogue::pin(const BlobDigest& digest, bool is_pinned) {
   const std::scoped_lock lock(mutex_);
   const auto slot = table_.find(digest);
-  if (!slot) return false;
+  if (!slot) return Pinned::not_there;
   BlobRecord& record = table_.at(*slot);
-  if (record.is_pinned == is_pinned) return true;
+  if (record.is_pinned == is_pinned) return Pinned::done;
+  const std::uint64_t room = pinned_bytes_max() - std::min(pinned_bytes_, pinned_bytes_max());
+  if (is_pinned && (pins_ >= kPinsMax || record.size > room)) return Pinned::too_much;
   record.is_pinned = is_pinned;
   if (is_pinned) {
     pinned_bytes_ += record.size;
+    ++pins_;
     std::visit([&](auto& policy) { policy.erase(*slot); }, policy_);
   } else {
     pinned_bytes_ -= record.size;
+    --pins_;
     std::visit([&](auto& policy) { policy.insert(*slot, record.size, digest.prefix(), 1); }, policy_);
   }
-  return true;
+  return Pinned::done;
+}
+
+std::vector<BlobRow> Catalogue::pinned() const {
+  const std::scoped_lock lock(mutex_);
+  std::vector<BlobRow> rows;
+  if (pins_ == 0) return rows;
+  for (Slot slot = 0; slot < table_.slots_end(); ++slot) {
+    if (table_.at(slot).is_live && table_.at(slot).is_pinned) rows.push_back(row_of(slot));
+  }
+  return rows;
+}
+
+Catalogue::Page Catalogue::page(Slot from) const {
+  const std::scoped_lock lock(mutex_);
+  const Slot end = std::min(table_.slots_end(), from + kDirtyScan);
+  Page page{.digests = {}, .next = end};
+  for (Slot slot = from; slot < end; ++slot) {
+    if (table_.at(slot).is_live) page.digests.push_back(table_.digest_of(slot));
+  }
+  return page;
 }
 
 BlobRow Catalogue::row_of(Slot slot) const {
@@ -174,7 +205,8 @@ BlobRow Catalogue::row_of(Slot slot) const {
           .changed_ns = record.changed_ns,
           .used = record.used,
           .uses = std::visit([&](const auto& policy) { return policy.uses(slot); }, policy_),
-          .is_pinned = record.is_pinned};
+          .is_pinned = record.is_pinned,
+          .used_at = record.used_at};
 }
 
 std::optional<std::vector<BlobRow>> Catalogue::take_dirty() {

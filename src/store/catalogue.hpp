@@ -29,15 +29,18 @@ struct BlobRow {
   std::uint64_t used = 0;
   std::uint8_t uses = 0;
   bool is_pinned = false;
+  std::uint32_t used_at = 0;  ///< Unix seconds; 0: not since that is noted
 };
 
 /// Which complete blobs there are, how much room they and the drafts take, and who goes when room is needed.
 ///
-/// Bound:    `bytes_max` over blobs and reservations; `blobs_max` blobs.
+/// Bound:    `bytes_max` over blobs and reservations; `blobs_max` blobs; half of `bytes_max` and kPinsMax are pinned.
 /// Threads:  any. One mutex, held for a table look-up and a few list operations; no disk, no allocation on a hit.
 class Catalogue {
  public:
   static constexpr Slot kDirtyScan = 1024;
+  static constexpr std::size_t kPinsMax = 10'000;
+  static constexpr std::uint64_t kPinnedPart = 2;  ///< the pinned may take this part of `bytes_max`
 
   struct Limits {
     std::uint64_t bytes_max = 0;
@@ -46,8 +49,8 @@ class Catalogue {
   Catalogue(PolicyKind policy, Limits limits);
 
   [[nodiscard]] bool contains(const BlobDigest& digest) const;
-  /// Counts as a use.
-  [[nodiscard]] std::optional<BlobFacts> use(const BlobDigest& digest);
+  /// Counts as a use, at `now` in Unix seconds.
+  [[nodiscard]] std::optional<BlobFacts> use(const BlobDigest& digest, std::uint32_t now = 0);
 
   /// Room for `bytes` more, those that had to go for it into `victims`. False, with nobody gone, when it is not to be
   /// had; `is_newcomer` asks the policy whether `name` is worth it.
@@ -73,11 +76,20 @@ class Catalogue {
   /// False when it is not there (any more).
   bool remove(const BlobDigest& digest);
   bool set_changed(const BlobDigest& digest, std::int64_t changed_ns);
-  bool pin(const BlobDigest& digest, bool is_pinned);
+  enum class Pinned : std::uint8_t { done, not_there, too_much };
+  Pinned pin(const BlobDigest& digest, bool is_pinned);
+  [[nodiscard]] std::uint64_t pinned_bytes_max() const { return limits_.bytes_max / kPinnedPart; }
+  [[nodiscard]] std::vector<BlobRow> pinned() const;
 
   /// Blobs used since they were last taken, from the next few slots; nullopt at the end of a round over all of them.
   [[nodiscard]] std::optional<std::vector<BlobRow>> take_dirty();
   [[nodiscard]] std::vector<BlobDigest> unpinned() const;
+  /// Those of the next few slots, and where to go on; the end when that is no more than `from`.
+  struct Page {
+    std::vector<BlobDigest> digests;
+    Slot next = 0;
+  };
+  [[nodiscard]] Page page(Slot from) const;
   [[nodiscard]] std::optional<BlobRow> row(const BlobDigest& digest) const;
   [[nodiscard]] std::uint64_t bytes() const;
   [[nodiscard]] std::size_t size() const;
@@ -97,6 +109,7 @@ class Catalogue {
   Policy policy_;
   std::uint64_t blob_bytes_ = 0;
   std::uint64_t pinned_bytes_ = 0;
+  std::size_t pins_ = 0;
   std::uint64_t reserved_bytes_ = 0;
   std::uint64_t use_count_ = 0;
   Slot dirty_from_ = 0;

@@ -20,6 +20,10 @@ namespace {
 // that unlucky.
 constexpr int kJoinTries = 16;
 
+BlobInfo info_of(const BlobRow& row) {
+  return {.digest = row.digest, .size = row.size, .used_at = row.used_at, .is_pinned = row.is_pinned};
+}
+
 Error crowded(std::string_view what) {
   return {Code::overloaded, Origin::internal, fmt::format("too many {} at once", what)};
 }
@@ -120,8 +124,7 @@ async::awaitable<bool> ContentStore::verify_blob(BlobDigest digest) {
 }
 
 async::awaitable<Result<void>> ContentStore::pin_blob(BlobDigest digest, bool is_pinned) {
-  if (state_->depot.pin(digest, is_pinned)) co_return Result<void>();
-  co_return fail(Code::not_found, Origin::client, fmt::format("{} is not in the store", digest.to_string()));
+  co_return state_->depot.pin(digest, is_pinned);
 }
 
 async::awaitable<Result<void>> ContentStore::erase_blob(BlobDigest digest) {
@@ -129,6 +132,29 @@ async::awaitable<Result<void>> ContentStore::erase_blob(BlobDigest digest) {
     depot.remove(digest);
     return Result<void>();
   });
+}
+
+std::optional<BlobInfo> ContentStore::blob_info(const BlobDigest& digest) const {
+  const auto row = state_->depot.catalogue().row(digest);
+  return row ? std::optional(info_of(*row)) : std::nullopt;
+}
+
+std::vector<BlobInfo> ContentStore::pinned_blobs() const {
+  std::vector<BlobInfo> infos;
+  for (const auto& row : state_->depot.catalogue().pinned()) infos.push_back(info_of(row));
+  return infos;
+}
+
+async::awaitable<Result<std::vector<BlobInfo>>> ContentStore::list_unnamed_blobs(std::optional<BlobDigest> after,
+                                                                                 std::size_t count) {
+  if (!state_->depot.is_open()) co_return std::vector<BlobInfo>();
+  count = std::min(count, kPageMax);
+  auto rows = co_await async::offload(
+      state_->pool, [&index = state_->depot.index(), after, count] { return index.list_unnamed(after, count); });
+  if (!rows) co_return std::unexpected(rows.error());
+  std::vector<BlobInfo> infos;
+  for (const auto& row : *rows) infos.push_back(blob_info(row.digest).value_or(info_of(row)));
+  co_return infos;
 }
 
 async::awaitable<Result<void>> ContentStore::put_entry(Entry entry) { return state_->entries.put(std::move(entry)); }
@@ -144,6 +170,38 @@ async::awaitable<Result<bool>> ContentStore::erase_entry(std::string key) {
 async::awaitable<Result<std::vector<Entry>>> ContentStore::list_entries(std::string prefix, std::string after,
                                                                         std::size_t count) {
   return state_->entries.list(std::move(prefix), std::move(after), std::min(count, kPageMax));
+}
+
+async::awaitable<Result<ContentStore::Erased>> ContentStore::erase_entries(std::vector<std::string> keys) {
+  if (keys.size() > kPageMax) co_return fail(Code::limit_exceeded, Origin::internal, "too many keys at once");
+  Erased erased{.entries = keys.size()};
+  const auto unnamed = co_await state_->entries.erase_all(std::move(keys));
+  if (!unnamed) co_return std::unexpected(unnamed.error());
+  co_return co_await async::offload(state_->pool, [&depot = state_->depot, digests = *unnamed, erased]() mutable {
+    for (const BlobDigest& digest : digests) {
+      const auto row = depot.catalogue().row(digest);
+      if (!row || row->is_pinned) continue;
+      depot.remove(digest);
+      ++erased.blobs;
+      erased.bytes += row->size;
+    }
+    return Result<Erased>(erased);
+  });
+}
+
+std::shared_ptr<StoreCheck> ContentStore::begin_check() { return std::make_shared<StoreCheck>(state_->depot); }
+
+async::awaitable<CheckProgress> ContentStore::go_on(std::shared_ptr<StoreCheck> check) {
+  co_return co_await async::offload(state_->pool, [check = std::move(check)] { return check->step(); });
+}
+
+std::shared_ptr<StoreSweep> ContentStore::begin_sweep(bool takes_unnamed) {
+  return std::make_shared<StoreSweep>(state_->depot, takes_unnamed);
+}
+
+async::awaitable<Result<SweepProgress>> ContentStore::go_on(std::shared_ptr<StoreSweep> sweep) {
+  if (!state_->depot.is_open()) co_return fail(Code::io, Origin::internal, "the store is not open");
+  co_return co_await async::offload(state_->pool, [sweep = std::move(sweep)] { return sweep->step(); });
 }
 
 async::awaitable<Result<void>> ContentStore::clear() {

@@ -15,6 +15,7 @@
 #include "store/open_blob.hpp"
 #include "store/probe.hpp"
 #include "store/store_options.hpp"
+#include "store/upkeep.hpp"
 
 namespace propeller::store {
 
@@ -33,6 +34,13 @@ struct Joined {
   std::shared_ptr<const OpenBlob> blob;
   std::unique_ptr<BlobReader> reader;
   std::unique_ptr<BlobWriter> writer;
+};
+
+struct BlobInfo {
+  BlobDigest digest;
+  std::uint64_t size = 0;
+  std::int64_t used_at = 0;  ///< Unix seconds; 0: not since that is noted
+  bool is_pinned = false;
 };
 
 struct StoreStatus {
@@ -93,9 +101,16 @@ class ContentStore {
   [[nodiscard]] bool has_blob(const BlobDigest& digest) const;
   /// Reads the whole file and compares; false, and dropped, when it is damaged or not there.
   [[nodiscard]] async::awaitable<bool> verify_blob(BlobDigest digest);
-  /// A pinned blob is not evicted. not_found when it is not there.
+  /// A pinned blob is not evicted. Errors: not_found when it is not there; limit_exceeded: half of the store, or
+  /// Catalogue::kPinsMax blobs, are pinned already.
   [[nodiscard]] async::awaitable<Result<void>> pin_blob(BlobDigest digest, bool is_pinned);
+  /// With every entry that names it.
   [[nodiscard]] async::awaitable<Result<void>> erase_blob(BlobDigest digest);
+  [[nodiscard]] std::optional<BlobInfo> blob_info(const BlobDigest& digest) const;
+  [[nodiscard]] std::vector<BlobInfo> pinned_blobs() const;
+  /// At most `count` (kPageMax) that no entry names, in the order of their digests, those after `after`.
+  [[nodiscard]] async::awaitable<Result<std::vector<BlobInfo>>> list_unnamed_blobs(std::optional<BlobDigest> after,
+                                                                                   std::size_t count);
 
   // Entries.
 
@@ -107,8 +122,22 @@ class ContentStore {
   /// At most `count` (kPageMax) in the order of their keys, those after `after` whose keys begin with `prefix`.
   [[nodiscard]] async::awaitable<Result<std::vector<Entry>>> list_entries(std::string prefix, std::string after,
                                                                           std::size_t count);
+  struct Erased {
+    std::uint64_t entries = 0;
+    std::uint64_t blobs = 0;  ///< that no other entry named, and that were not pinned
+    std::uint64_t bytes = 0;
+  };
+  /// Those of at most kPageMax keys.
+  [[nodiscard]] async::awaitable<Result<Erased>> erase_entries(std::vector<std::string> keys);
   /// Every entry and every blob that is not pinned.
   [[nodiscard]] async::awaitable<Result<void>> clear();
+
+  // Upkeep. A step at a time: who asks for no more steps has ended it.
+
+  [[nodiscard]] std::shared_ptr<StoreCheck> begin_check();
+  [[nodiscard]] async::awaitable<CheckProgress> go_on(std::shared_ptr<StoreCheck> check);
+  [[nodiscard]] std::shared_ptr<StoreSweep> begin_sweep(bool takes_unnamed);
+  [[nodiscard]] async::awaitable<Result<SweepProgress>> go_on(std::shared_ptr<StoreSweep> sweep);
 
   [[nodiscard]] StoreStatus status() const;
   /// Of the tables, without the hot entries: what grows with the number of blobs and entries.

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <ctime>
 #include <system_error>
 
 #include "observe/log.hpp"
@@ -17,6 +18,12 @@ namespace {
 constexpr std::uint64_t kGrowBytes = base::kMiB;
 constexpr int kFullDiskTries = 4;
 constexpr std::size_t kStraysMax = 1'000'000;
+
+std::uint32_t unix_now() {
+  timespec now{};
+  ::clock_gettime(CLOCK_REALTIME_COARSE, &now);
+  return static_cast<std::uint32_t>(now.tv_sec);
+}
 
 }  // namespace
 
@@ -138,7 +145,7 @@ void Depot::try_storing_again() {
 }
 
 Depot::Opening Depot::open_blob(const BlobDigest& digest) {
-  const auto facts = catalogue_.use(digest);
+  const auto facts = catalogue_.use(digest, unix_now());
   if (!facts) return {};
   const auto is_as_known = [&](const std::optional<FileState>& state) {
     return state && state->is_linked && state->size == facts->size && state->changed_ns == facts->changed_ns;
@@ -202,12 +209,6 @@ void Depot::remove(const BlobDigest& digest) {
   show();
 }
 
-bool Depot::pin(const BlobDigest& digest, bool is_pinned) {
-  if (!catalogue_.pin(digest, is_pinned)) return false;
-  if (const auto row = catalogue_.row(digest)) static_cast<void>(index_.put_blobs({*row}));
-  return true;
-}
-
 void Depot::flush_recency() {
   while (auto rows = catalogue_.take_dirty()) {
     if (!rows->empty()) static_cast<void>(index_.put_blobs(std::move(*rows)));
@@ -215,23 +216,14 @@ void Depot::flush_recency() {
 }
 
 void Depot::settle_strays(const std::stop_token& stop) {
+  constexpr std::uint64_t kPieceBytes = 16 * base::kMiB;
   for (const BlobDigest& digest : strays_) {
-    if (catalogue_.contains(digest)) continue;  // downloaded meanwhile
-    const base::FileDescriptor file = directory_.open_blob(digest);
-    const auto state = state_of(file.get());
-    const auto found = state ? hash_file(file.get(), digest.algorithm(), stop) : std::nullopt;
+    auto check = open_stray(digest);
+    if (!check) continue;
+    auto state = BlobCheck::State::reading;
+    while (state == BlobCheck::State::reading && !stop.stop_requested()) state = check->go_on(kPieceBytes);
     if (stop.stop_requested()) return;
-    std::vector<BlobDigest> victims;
-    if (found != digest || !catalogue_.reserve({.bytes = state->size, .is_newcomer = false}, victims)) {
-      if (catalogue_.contains(digest)) continue;
-      remove_file(digest);
-      probe_.swept.add();
-    } else {
-      const BlobRow row{.digest = digest, .size = state->size, .changed_ns = state->changed_ns};
-      catalogue_.add(row, state->size, victims);
-      static_cast<void>(index_.put_blobs({row}));
-    }
-    remove_files(victims);
+    settle_stray(*check, state);
   }
   strays_ = {};
   show();

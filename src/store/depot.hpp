@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/clock.hpp"
+#include "store/blob_check.hpp"
 #include "store/catalogue.hpp"
 #include "store/hot_blobs.hpp"
 #include "store/layout_directory.hpp"
@@ -81,7 +82,28 @@ class Depot {
   /// Reads the whole file; drops the blob when its digest is another. `stop` leaves it as it is.
   [[nodiscard]] bool settle(const OpenBlob& blob, const std::stop_token& stop = {});
   void remove(const BlobDigest& digest);
-  [[nodiscard]] bool pin(const BlobDigest& digest, bool is_pinned);
+  /// Errors: not_found; limit_exceeded, when more would be pinned than the catalogue allows.
+  [[nodiscard]] Result<void> pin(const BlobDigest& digest, bool is_pinned);
+
+  /// To read a blob again, which is no use of it; nothing when it is not there (any more).
+  [[nodiscard]] std::optional<BlobCheck> begin_check(const BlobDigest& digest);
+  enum class Ended : std::uint8_t { kept, dropped };
+  /// A damaged blob is dropped.
+  Ended end_check(const BlobCheck& check, BlobCheck::State state);
+
+  struct Freed {
+    std::uint64_t blobs = 0;
+    std::uint64_t bytes = 0;
+  };
+  /// Evicts until the disk has its free space again.
+  Freed keep_limits();
+  /// Files that the catalogue does not know, at most `count`.
+  [[nodiscard]] std::vector<BlobDigest> find_strays(std::size_t count) const;
+  [[nodiscard]] std::optional<BlobCheck> open_stray(const BlobDigest& digest) const;
+  /// True when it was taken in: it is right and there is room, or somebody else has done it. Else its file is gone.
+  bool settle_stray(const BlobCheck& check, BlobCheck::State state);
+  /// Entries whose blob has no line in the index; how many there were. Waits for the index.
+  [[nodiscard]] Result<std::uint64_t> drop_orphans();
 
   [[nodiscard]] bool is_storing() const { return is_storing_.load(std::memory_order_relaxed); }
   /// Tries the disk when storing is off.

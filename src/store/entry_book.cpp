@@ -99,6 +99,17 @@ async::awaitable<Result<std::vector<Entry>>> EntryBook::list(std::string prefix,
   });
 }
 
+async::awaitable<Result<std::vector<BlobDigest>>> EntryBook::erase_all(std::vector<std::string> keys) {
+  if (!depot_.is_open()) co_return std::vector<BlobDigest>();
+  for (const auto& key : keys) forget(key);
+  const auto unnamed = std::make_shared<std::vector<BlobDigest>>();
+  auto erased = co_await committed(
+      [this, keys, unnamed](auto done) { return depot_.index().erase_entries(keys, unnamed, std::move(done)); });
+  if (!erased) co_return std::unexpected(erased.error());
+  for (const auto& key : keys) forget(key);  // a find() may have read it just before
+  co_return std::move(*unnamed);
+}
+
 async::awaitable<Result<void>> EntryBook::clear() {
   if (!depot_.is_open()) co_return Result<void>();
   auto cleared = co_await committed([this](auto done) { return depot_.index().erase_all_entries(std::move(done)); });

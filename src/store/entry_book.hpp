@@ -31,6 +31,8 @@ class EntryBook {
   [[nodiscard]] async::awaitable<Result<bool>> erase(std::string key);
   [[nodiscard]] async::awaitable<Result<std::vector<Entry>>> list(std::string prefix, std::string after,
                                                                   std::size_t count);
+  /// The blobs that these named and no other entry does.
+  [[nodiscard]] async::awaitable<Result<std::vector<BlobDigest>>> erase_all(std::vector<std::string> keys);
   [[nodiscard]] async::awaitable<Result<void>> clear();
   [[nodiscard]] std::size_t size() const;
   [[nodiscard]] std::size_t memory_bytes() const;

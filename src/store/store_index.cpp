@@ -1,5 +1,6 @@
 #include "store/store_index.hpp"
 
+#include <algorithm>
 #include <array>
 #include <limits>
 #include <system_error>
@@ -8,16 +9,18 @@ namespace propeller::store {
 
 namespace {
 
-constexpr std::array kMigrations = {
+constexpr std::array<const char*, 2> kMigrations = {
     "CREATE TABLE blobs(digest BLOB PRIMARY KEY, size INTEGER NOT NULL, changed INTEGER NOT NULL,"
     " used INTEGER NOT NULL, uses INTEGER NOT NULL, pinned INTEGER NOT NULL) WITHOUT ROWID;"
     "CREATE TABLE entries(id INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, digest BLOB, size INTEGER NOT NULL,"
     " status INTEGER NOT NULL, header_text TEXT NOT NULL, note TEXT NOT NULL, stored_at INTEGER NOT NULL,"
     " checked_at INTEGER NOT NULL, expires_at INTEGER NOT NULL);"
-    "CREATE INDEX entries_by_digest ON entries(digest)"};
+    "CREATE INDEX entries_by_digest ON entries(digest)",
+    "ALTER TABLE blobs ADD COLUMN used_at INTEGER NOT NULL DEFAULT 0"};
 
 constexpr std::string_view kEntryColumns =
     "key, digest, size, status, header_text, note, stored_at, checked_at, expires_at";
+constexpr std::string_view kBlobColumns = "digest, size, changed, used, uses, pinned, used_at";
 constexpr std::int64_t kRowIdMax = std::numeric_limits<std::int64_t>::max();
 
 std::optional<Entry> entry_of(const db::Statement& row) {
@@ -47,11 +50,12 @@ std::optional<BlobRow> blob_of(const db::Statement& row) {
                  .changed_ns = row.number(2),
                  .used = static_cast<std::uint64_t>(row.number(3)),
                  .uses = static_cast<std::uint8_t>(row.number(4)),
-                 .is_pinned = row.number(5) != 0};
+                 .is_pinned = row.number(5) != 0,
+                 .used_at = static_cast<std::uint32_t>(row.number(6))};
 }
 
 Result<void> write_blob(db::Connection& connection, const BlobRow& row) {
-  auto put = connection.prepare("INSERT OR REPLACE INTO blobs VALUES(?, ?, ?, ?, ?, ?)");
+  auto put = connection.prepare("INSERT OR REPLACE INTO blobs VALUES(?, ?, ?, ?, ?, ?, ?)");
   if (!put) return std::unexpected(put.error());
   const auto digest = pack_digest(row.digest);
   return put->bind_bytes(1, digest)
@@ -60,6 +64,7 @@ Result<void> write_blob(db::Connection& connection, const BlobRow& row) {
       .bind(4, static_cast<std::int64_t>(row.used))
       .bind(5, static_cast<std::int64_t>(row.uses))
       .bind(6, static_cast<std::int64_t>(row.is_pinned))
+      .bind(7, static_cast<std::int64_t>(row.used_at))
       .run();
 }
 
@@ -113,6 +118,27 @@ Result<void> trim_entries(db::Connection& connection, std::size_t entries_max, s
   }
 }
 
+/// Deletes one row; its digest into `digests`.
+Result<void> delete_entry(db::Connection& connection, const std::string& key, std::vector<BlobDigest>& digests) {
+  auto gone = connection.prepare("DELETE FROM entries WHERE key = ? RETURNING digest");
+  if (!gone) return std::unexpected(gone.error());
+  gone->bind(1, key);
+  for (;;) {
+    auto row = gone->step();
+    if (!row) return std::unexpected(row.error());
+    if (!*row) return {};
+    if (gone->is_null(0)) continue;
+    if (const auto digest = unpack_digest(gone->bytes(0))) digests.push_back(*digest);
+  }
+}
+
+Result<bool> is_named(db::Connection& connection, const BlobDigest& digest) {
+  const auto packed = pack_digest(digest);
+  auto found = connection.prepare("SELECT 1 FROM entries WHERE digest = ? LIMIT 1");
+  if (!found) return std::unexpected(found.error());
+  return found->bind_bytes(1, packed).step();
+}
+
 }  // namespace
 
 std::vector<std::uint8_t> pack_digest(const BlobDigest& digest) {
@@ -146,7 +172,7 @@ Result<StoreIndex::Opened> StoreIndex::open(const std::filesystem::path& path) {
 
 Result<void> StoreIndex::for_each_blob(const std::function<void(const BlobRow&)>& visit) {
   return database_.read([&](db::Connection& connection) -> Result<void> {
-    auto rows = connection.prepare("SELECT digest, size, changed, used, uses, pinned FROM blobs ORDER BY used");
+    auto rows = connection.prepare("SELECT " + std::string(kBlobColumns) + " FROM blobs ORDER BY used");
     if (!rows) return std::unexpected(rows.error());
     for (;;) {
       auto row = rows->step();
@@ -210,6 +236,65 @@ bool StoreIndex::erase_entry(std::string key, Done done) {
         return statement->bind(1, key).run();
       },
       std::move(done));
+}
+
+bool StoreIndex::erase_entries(std::vector<std::string> keys, std::shared_ptr<std::vector<BlobDigest>> unnamed,
+                               Done done) {
+  return database_.submit(
+      [keys = std::move(keys), unnamed = std::move(unnamed)](db::Connection& connection) -> Result<void> {
+        std::vector<BlobDigest> digests;
+        for (const std::string& key : keys) {
+          if (auto deleted = delete_entry(connection, key, digests); !deleted) return deleted;
+        }
+        std::ranges::sort(digests);
+        const auto [end, last] = std::ranges::unique(digests);
+        digests.erase(end, last);
+        unnamed->clear();
+        for (const BlobDigest& digest : digests) {
+          const auto named = is_named(connection, digest);
+          if (!named) return std::unexpected(named.error());
+          if (!*named) unnamed->push_back(digest);
+        }
+        return {};
+      },
+      std::move(done));
+}
+
+bool StoreIndex::erase_orphans(std::shared_ptr<std::vector<std::string>> keys, Done done) {
+  return database_.submit(
+      [keys = std::move(keys)](db::Connection& connection) -> Result<void> {
+        auto gone = connection.prepare(
+            "DELETE FROM entries WHERE digest IS NOT NULL AND digest NOT IN (SELECT digest FROM blobs) RETURNING key");
+        if (!gone) return std::unexpected(gone.error());
+        for (;;) {
+          auto row = gone->step();
+          if (!row) return std::unexpected(row.error());
+          if (!*row) return {};
+          keys->emplace_back(gone->text(0));
+        }
+      },
+      std::move(done));
+}
+
+Result<std::vector<BlobRow>> StoreIndex::list_unnamed(const std::optional<BlobDigest>& after, std::size_t count) {
+  std::vector<BlobRow> found;
+  const std::string sql = "SELECT " + std::string(kBlobColumns) +
+                          " FROM blobs WHERE digest > ?1 AND NOT EXISTS"
+                          " (SELECT 1 FROM entries WHERE entries.digest = blobs.digest) ORDER BY digest LIMIT ?2";
+  const auto from = after ? pack_digest(*after) : std::vector<std::uint8_t>{0};
+  auto read = database_.read([&](db::Connection& connection) -> Result<void> {
+    auto rows = connection.prepare(sql);
+    if (!rows) return std::unexpected(rows.error());
+    rows->bind_bytes(1, from).bind(2, static_cast<std::int64_t>(count));
+    for (;;) {
+      auto row = rows->step();
+      if (!row) return std::unexpected(row.error());
+      if (!*row) return {};
+      if (auto blob = blob_of(*rows)) found.push_back(*blob);
+    }
+  });
+  if (!read) return std::unexpected(read.error());
+  return found;
 }
 
 bool StoreIndex::erase_all_entries(Done done) {

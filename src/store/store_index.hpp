@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -44,12 +45,18 @@ class StoreIndex {
   bool put_entry(std::shared_ptr<const Entry> entry, std::size_t entries_max,
                  std::shared_ptr<std::vector<std::string>> dropped, Done done);
   bool erase_entry(std::string key, Done done);
+  /// With `done`, `unnamed` has the digests that they named and no other entry does.
+  bool erase_entries(std::vector<std::string> keys, std::shared_ptr<std::vector<BlobDigest>> unnamed, Done done);
+  /// Those whose body has no row; their keys.
+  bool erase_orphans(std::shared_ptr<std::vector<std::string>> keys, Done done);
   bool erase_all_entries(Done done);
 
   /// Null when there is none.
   [[nodiscard]] Result<std::shared_ptr<const Entry>> find_entry(const std::string& key);
   [[nodiscard]] Result<std::vector<Entry>> list_entries(const std::string& prefix, const std::string& after,
                                                         std::size_t count);
+  /// Blobs that no entry names, in the order of their digests.
+  [[nodiscard]] Result<std::vector<BlobRow>> list_unnamed(const std::optional<BlobDigest>& after, std::size_t count);
 
  private:
   db::Database database_;
