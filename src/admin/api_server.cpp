@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "admin/api_query.hpp"
 #include "observe/escape.hpp"
 
 namespace propeller::admin {
@@ -37,10 +38,16 @@ std::string_view name_of(http::Method method) {
   switch (method) {
     case http::Method::get: return "GET, HEAD";
     case http::Method::post: return "POST";
+    case http::Method::put: return "PUT";
     case http::Method::patch: return "PATCH";
     case http::Method::del: return "DELETE";
     default: return "";
   }
+}
+
+std::string_view query_of(std::string_view target) {
+  const auto mark = target.find('?');
+  return mark == std::string_view::npos ? std::string_view() : target.substr(mark + 1);
 }
 
 }  // namespace
@@ -92,12 +99,33 @@ async::awaitable<http::Response> ApiServer::handle(http::Request& request) {
   auto answer = co_await this->answer(request, fields);
   http::Response response{.status = answer.status, .fields = std::move(fields)};
   response.fields.add("Content-Type", answer.content_type);
-  if (request.head().method == http::Method::head) {
+  if (answer.stream) {
+    response.body = std::move(answer.stream);
+  } else if (request.head().method == http::Method::head) {
     response.body = std::make_unique<http::EmptyBody>(answer.body.size());
   } else {
     response.body = std::make_unique<http::MemoryBody>(std::move(answer.body));
   }
   co_return response;
+}
+
+/// A route that is called so comes before one that takes any name there.
+std::vector<const ApiRoute*> ApiServer::routes_of(std::string_view path, std::string& parameter) const {
+  std::vector<const ApiRoute*> found;
+  for (const auto& route : routes_) {
+    if (route.path == path) found.push_back(&route);
+  }
+  if (!found.empty()) return found;
+  const auto slash = path.rfind('/');
+  auto name = slash == std::string_view::npos ? std::nullopt : decode_component(path.substr(slash + 1));
+  if (!name || name->empty()) return found;
+  for (const auto& route : routes_) {
+    const auto brace = route.path.find("/{");
+    if (brace != std::string::npos && std::string_view(route.path).substr(0, brace) == path.substr(0, slash))
+      found.push_back(&route);
+  }
+  parameter = std::move(*name);
+  return found;
 }
 
 async::awaitable<ApiAnswer> ApiServer::answer(http::Request& request, http::Fields& fields) {
@@ -109,16 +137,17 @@ async::awaitable<ApiAnswer> ApiServer::answer(http::Request& request, http::Fiel
   if (head.form != http::TargetForm::origin) co_return api_problem(404, "this is the API, not the proxy");
   const auto path = head.path.substr(0, head.path.find('?'));
   const auto method = head.method == http::Method::head ? http::Method::get : head.method;
+  ApiQuestion question{.parameter = {}, .query = std::string(query_of(head.path)), .body = {}};
   std::vector<std::string_view> allowed;
-  for (const auto& route : routes_) {
-    if (route.path != path) continue;
-    if (route.method != method) {
-      allowed.push_back(name_of(route.method));
+  for (const auto* route : routes_of(path, question.parameter)) {
+    if (route->method != method) {
+      allowed.push_back(name_of(route->method));
       continue;
     }
     auto body = co_await http::read_all(request.body(), kBodyBytesMax);
     if (!body) co_return api_problem(body.error().code == Code::limit_exceeded ? 413 : 400, body.error().detail);
-    co_return co_await route.answer(std::move(*body));
+    question.body = std::move(*body);
+    co_return co_await route->answer(std::move(question));
   }
   if (allowed.empty()) co_return api_problem(404, "there is nothing here");
   fields.add("Allow", fmt::format("{}", fmt::join(allowed, ", ")));

@@ -14,17 +14,24 @@
 
 namespace propeller::admin {
 
-struct ApiAnswer {
-  int status = 200;
+struct ApiQuestion {
+  std::string parameter;  ///< what stands in the place of the path's {…}, decoded
+  std::string query;      ///< without the question mark
   std::string body;
-  std::string content_type = "application/json";
 };
 
-/// One method of one path. `answer` gets the body, runs on the server's core and must not block it.
+struct ApiAnswer {
+  int status = 200;
+  std::string body = {};
+  std::string content_type = "application/json";
+  std::unique_ptr<http::BodySource> stream = {};  ///< instead of `body`: made as it is read, given up when nobody reads
+};
+
+/// One method of one path. `answer` runs on the server's core and must not block it.
 struct ApiRoute {
   http::Method method = http::Method::get;
-  std::string path;
-  std::function<async::awaitable<ApiAnswer>(std::string body)> answer;
+  std::string path;  ///< its last segment may be "{name}", for any that is no route by itself
+  std::function<async::awaitable<ApiAnswer>(ApiQuestion question)> answer;
 };
 
 struct ApiOptions {
@@ -61,6 +68,7 @@ class ApiServer final : private http::Handler {
  private:
   async::awaitable<http::Response> handle(http::Request& request) override;
   async::awaitable<ApiAnswer> answer(http::Request& request, http::Fields& fields);
+  [[nodiscard]] std::vector<const ApiRoute*> routes_of(std::string_view path, std::string& parameter) const;
   async::awaitable<void> accept_loop();
   async::awaitable<void> serve(std::unique_ptr<net::Stream> stream);
 

@@ -1,6 +1,8 @@
 // What the API of the forward proxy does.
 #include <fmt/ostream.h>
 
+#include <algorithm>
+#include <iterator>
 #include <nlohmann/json.hpp>
 
 #include "app/forward_app.hpp"
@@ -64,13 +66,14 @@ json mirror_status(const config::Mirror& settings, const forward::Proxy& proxy) 
 
 std::vector<admin::ApiRoute> ForwardApp::routes() {
   const auto route = [this](Method method, std::string path, Action action) {
-    return admin::ApiRoute{
-        .method = method, .path = std::move(path), .answer = [this, action = std::move(action)](std::string body) {
-          return run_on(pool_, action, std::move(body));
-        }};
+    return admin::ApiRoute{.method = method,
+                           .path = std::move(path),
+                           .answer = [this, action = std::move(action)](admin::ApiQuestion question) {
+                             return run_on(pool_, action, std::move(question.body));
+                           }};
   };
   using Body = const std::string&;
-  return {
+  std::vector<admin::ApiRoute> routes{
       route(Method::get, "/health",
             [this](Body) {
               return answer_of({{"status", "ok"}, {"ca_cert", (settings_.tls.cert_dir / "ca.crt").string()}});
@@ -87,6 +90,11 @@ std::vector<admin::ApiRoute> ForwardApp::routes() {
       route(Method::get, "/api/cache/stats", [this](Body) { return stats_answer(proxy_->cache_stats()); }),
       route(Method::del, "/api/cache", [this](Body) { return clear_cache(); }),
   };
+  const auto ttl = settings_.cache.ttl_max;
+  cache_api_ = std::make_unique<CacheApi>(
+      store_.get(), ttl.count() == 0 ? cache::kSecondsMax : std::chrono::floor<cache::seconds>(ttl));
+  std::ranges::move(cache_api_->routes(), std::back_inserter(routes));
+  return routes;
 }
 
 ApiAnswer ForwardApp::change_rules(const std::string& document, bool is_merged) {

@@ -10,6 +10,7 @@
 #include <string>
 
 #include "admin/api_server.hpp"
+#include "app/cache_api.hpp"
 #include "app/live_config.hpp"
 #include "app/plane.hpp"
 #include "async/core.hpp"
@@ -79,6 +80,7 @@ class ForwardApp {
   store::Probe store_probe_;
   std::unique_ptr<store::ContentStore> store_;
   std::string store_error_;
+  std::unique_ptr<CacheApi> cache_api_;
   std::unique_ptr<forward::Proxy> proxy_;
   std::vector<std::unique_ptr<config::FileWatcher>> watchers_;
 
