@@ -50,6 +50,7 @@ int run_healthcheck(const Call& call);
 int run_version(const Call& call);
 int run_trust(const Call& call);
 int run_init_certs(const Call& call);
+int run_cache(const Call& call);
 int run_import_cache(const Call& call);
 int run_env(const Call& call);
 int run_exec(const Call& call);

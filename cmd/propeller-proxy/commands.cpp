@@ -31,6 +31,17 @@ constexpr Option kImportOptions[] = {
     {"--public", "", "Anybody may have what is in there"},
 };
 
+constexpr Option kCacheOptions[] = {
+    {"--host", "HOST", "ls, rm: what came from there"},
+    {"--repository", "NAME", "ls, rm: of a registry, with or without its host: ghcr.io/owner/image"},
+    {"--prefix", "URL", "ls, rm: whose key begins so"},
+    {"--digest", "DIGEST", "ls: with this content"},
+    {"--kind", "KIND", "ls: digest (content that its path names), tag, or http (all else)"},
+    {"--digests", "", "ls: show each one's digest too"},
+    {"--json", "", "ls: an object a line, with all there is to know"},
+    {"--unnamed", "", "gc: drop blobs that no entry names and nobody has pinned, too"},
+};
+
 constexpr Option kEnvOptions[] = {
     {"--shell", "FORM", "sh (default), fish, systemd (a drop-in) or docker (a file for --env-file)"},
     {"--host", "HOST",
@@ -199,6 +210,30 @@ constexpr Command kCommands[] = {
      .takes_configuration = false,
      .takes_site = true,
      .run = run_init},
+    {.name = "cache",
+     .synopsis = "ls|rm|pin|unpin|verify|gc [DIGEST|KEY] [FLAG...]",
+     .summary = "Show and change what the running forward proxy has kept",
+     .description =
+         "Asks the API of the proxy that runs with this configuration, with its token where this user may read it.\n"
+         "`ls` lists what is kept. `rm` removes a DIGEST with every entry that names it, a KEY as `ls` shows it, or "
+         "all\n"
+         "that fits --prefix, --repository or --host. What is pinned is not evicted, nor removed with its entries;\n"
+         "at most half of cache.max_size can be. `verify` reads every blob again and drops what is damaged. `gc` "
+         "gives\n"
+         "the disk cache.min_free back, takes in or removes files that the index does not know, and drops entries\n"
+         "whose content is gone; with --unnamed also content that is there by its digest alone.",
+     .options = kCacheOptions,
+     .examples = "propeller-proxy cache ls --config /etc/propeller-proxy/propeller-proxy.yaml\n"
+                 "propeller-proxy cache ls --repository library/alpine --json\n"
+                 "propeller-proxy cache rm --prefix https://deb.debian.org/\n"
+                 "propeller-proxy cache rm https://example.org/page\n"
+                 "propeller-proxy cache verify",
+     .exit_codes = "0  done\n"
+                   "1  the proxy does not answer, it refused, nothing was there to remove, or verify found damage\n"
+                   "2  bad usage or configuration",
+     .takes_configuration = false,
+     .takes_site = true,
+     .run = run_cache},
     {.name = "import-cache",
      .synopsis = "[FLAG...] DIRECTORY",
      .summary = "Take over the cache directory of an existing proxy",

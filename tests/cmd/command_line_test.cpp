@@ -26,7 +26,7 @@ TEST(CommandLine, HelpShowsTheCommandsExamplesAndExitCodes) {
     const auto outcome = run_program({spelling});
     EXPECT_EQ(outcome.exit_code, 0);
     for (const char* part : {"Usage: propeller-proxy", "run ", "check ", "fetch ", "healthcheck ", "trust ", "env ",
-                             "exec ", "init ", "import-cache ", "version ", "Examples:", "Exit codes:"}) {
+                             "exec ", "init ", "cache ", "import-cache ", "version ", "Examples:", "Exit codes:"}) {
       EXPECT_THAT(outcome.out, HasSubstr(part));
     }
   }
@@ -34,7 +34,7 @@ TEST(CommandLine, HelpShowsTheCommandsExamplesAndExitCodes) {
 
 TEST(CommandLine, EachCommandHasAHelpToWorkFrom) {
   for (const char* command : {"run", "check", "fetch", "healthcheck", "trust", "init-certs", "env", "exec", "init",
-                              "import-cache", "version"}) {
+                              "cache", "import-cache", "version"}) {
     const auto outcome = run_program({command, "--help"});
     EXPECT_EQ(outcome.exit_code, 0) << command;
     EXPECT_THAT(outcome.out, StartsWith(std::string("Usage: propeller-proxy ") + command));
