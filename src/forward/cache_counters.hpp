@@ -3,6 +3,7 @@
 #include <atomic>
 #include <cstdint>
 
+#include "forward/host_figures.hpp"
 #include "store/content_store.hpp"
 
 namespace propeller::forward {
@@ -28,12 +29,14 @@ class CacheCounters {
   void count_error() { ++errors_; }
 
   [[nodiscard]] CacheStats stats(const store::StoreStatus& status) const;
-  /// Begins again at 0.
+  [[nodiscard]] FiguresByHost& hosts() { return hosts_; }
+  /// Begins again at 0, but for those by host.
   void reset(const store::StoreStatus& status);
 
  private:
   std::atomic<std::uint64_t> hits_ = 0, misses_ = 0, stores_ = 0, errors_ = 0;
   std::atomic<std::uint64_t> evictions_before_ = 0;  ///< the store's own count goes on
+  FiguresByHost hosts_;
 };
 
 }  // namespace propeller::forward

@@ -75,6 +75,7 @@ async::awaitable<Answer> CachedExchange::share(http::Destination destination, co
 }
 
 async::awaitable<Answer> CachedExchange::lead(std::unique_ptr<store::BlobWriter> writer) {
+  has_led_ = true;
   auto received = co_await origin_->ask(&request_);
   if (!received) {
     writer->fail(received.error());

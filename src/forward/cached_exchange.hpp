@@ -44,6 +44,8 @@ class CachedExchange {
   /// `out` is the request as it would be sent, with what the header rules add.
   async::awaitable<std::optional<http::Response>> share(http::Destination destination,
                                                         const http::OutgoingRequest& out);
+  /// Whether it asked the origin.
+  [[nodiscard]] bool has_led() const { return has_led_; }
 
  private:
   async::awaitable<std::optional<http::Response>> stored();
@@ -60,6 +62,7 @@ class CachedExchange {
   CacheDecision decision_;
   std::shared_ptr<const ContentOrigin> origin_;
   std::unique_ptr<store::BlobReader> reader_;
+  bool has_led_ = false;
 };
 
 }  // namespace propeller::forward

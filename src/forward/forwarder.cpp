@@ -131,6 +131,16 @@ CacheParts Forwarder::cache_parts(const Policy& policy) {
           .name = policy.name};
 }
 
+/// Clients name hosts that are not there; these get no figures.
+http::Response Forwarder::counted(http::Response response, CacheOutcome outcome, const http::Request& request,
+                                  const Target& target) {
+  constexpr int kServerErrors = 500;
+  if (request.head().method != http::Method::get || response.status >= kServerErrors) return response;
+  auto& hosts = counters_.hosts();
+  count(target.registry.empty() ? hosts.of(target.stored_authority()) : hosts.of(target.registry), outcome, response);
+  return response;
+}
+
 /// What a write has changed: the URL itself, and those of the same origin that the answer names.
 /// Source: RFC 9111 section 4.4
 async::awaitable<void> Forwarder::forget_changed(const http::Request& request, const Target& target,
@@ -156,10 +166,11 @@ async::awaitable<http::Response> Forwarder::forward(http::Request& request, Targ
                                                : policy->access.check_configured_host(target.host);
   if (!verdict.is_allowed) co_return error_response({Code::not_allowed, Origin::client, std::string(verdict.reason)});
   auto decision = decide(request, target, *policy);
+  const bool is_asked = decision.may_look_up;
   std::optional<CachedExchange> content;
   if (decision.may_look_up && decision.rules == CacheRules::content) {
     content.emplace(cache_parts(*policy), *policy->cache, request, decision);
-    if (auto hit = co_await content->look_up()) co_return std::move(*hit);
+    if (auto hit = co_await content->look_up()) co_return counted(std::move(*hit), CacheOutcome::hit, request, target);
   }
   auto out = outgoing(request, target, *policy);
   if (!out) co_return error_response(out.error());
@@ -168,15 +179,20 @@ async::awaitable<http::Response> Forwarder::forward(http::Request& request, Targ
   if (!out->upgrade.empty()) destination.http2 = http::Http2Use::never;
   connector_.route(destination, *out);
   if (content) {
-    if (auto shared = co_await content->share(destination, *out)) co_return std::move(*shared);
-  } else if (decision.may_look_up) {
+    if (auto shared = co_await content->share(destination, *out)) {
+      const auto outcome = content->has_led() ? CacheOutcome::miss : CacheOutcome::coalesced;
+      co_return counted(std::move(*shared), outcome, request, target);
+    }
+  } else if (is_asked) {
     HttpExchange exchange(cache_parts(*policy), *policy->cache, request, std::move(decision));
-    if (auto answered = co_await exchange.answer(destination, *out)) co_return std::move(*answered);
+    if (auto answered = co_await exchange.answer(destination, *out))
+      co_return counted(std::move(*answered), exchange.outcome(), request, target);
   }
   auto answer = co_await client_.send(destination, *out);
   if (!answer) co_return error_response(answer.error());
   co_await forget_changed(request, target, *answer);
-  co_return incoming(std::move(*answer), policy->name, tunnel_idle_);
+  auto response = incoming(std::move(*answer), policy->name, tunnel_idle_);
+  co_return is_asked ? counted(std::move(response), CacheOutcome::miss, request, target) : std::move(response);
 }
 
 }  // namespace propeller::forward

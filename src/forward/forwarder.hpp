@@ -63,6 +63,8 @@ class Forwarder {
  private:
   [[nodiscard]] CacheDecision decide(http::Request& request, const Target& target, const Policy& policy) const;
   [[nodiscard]] CacheParts cache_parts(const Policy& policy);
+  [[nodiscard]] http::Response counted(http::Response response, CacheOutcome outcome, const http::Request& request,
+                                       const Target& target);
   async::awaitable<void> forget_changed(const http::Request& request, const Target& target,
                                         const http::ClientResponse& answer);
 

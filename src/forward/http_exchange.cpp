@@ -206,10 +206,13 @@ async::awaitable<Answer> HttpExchange::along(const store::BlobHead& head) {
   if (cache::judge(arrived, asked_, wall_seconds(), ttl_max_).use != Use::fresh) co_return std::nullopt;
   http::append_via(fields, http::Version::http_1_1, parts_.name);
   add_cache_status(fields, "fwd=uri-miss; collapsed");
-  co_return arriving(head, std::move(fields));
+  auto answer = arriving(head, std::move(fields));
+  if (answer) outcome_ = CacheOutcome::coalesced;
+  co_return answer;
 }
 
 http::Response HttpExchange::from_store(std::string_view how) {
+  outcome_ = CacheOutcome::hit;
   auto fields = stored_->fields;
   http::append_via(fields, http::Version::http_1_1, parts_.name);
   const auto method = request_.head().method;

@@ -30,6 +30,8 @@ class HttpExchange {
   /// `out` is the request as it would be sent. Nothing: forward it as if there were no cache.
   async::awaitable<std::optional<http::Response>> answer(http::Destination destination,
                                                          const http::OutgoingRequest& out);
+  /// Of answer().
+  [[nodiscard]] CacheOutcome outcome() const { return outcome_; }
 
  private:
   using Answer = std::optional<http::Response>;
@@ -63,6 +65,7 @@ class HttpExchange {
   std::string place_;  ///< the key of what answers this request, as far as it is known
   std::unique_ptr<store::BlobReader> reader_;
   bool is_second_try_ = false;
+  CacheOutcome outcome_ = CacheOutcome::miss;
 };
 
 }  // namespace propeller::forward

@@ -82,6 +82,8 @@ Result<void> Proxy::prepare() {
     auto mirror = MirrorTable::create(settings_.mirror, settings_.tls);
     if (!mirror) return std::unexpected(mirror.error());
     shared.mirror = std::move(*mirror);
+    // Before clients fill the list with others.
+    for (const auto& upstream : settings_.mirror.upstreams) (void)cache_counters_.hosts().of(upstream.name);
   }
   auto authority = net::CertificateAuthority::open(settings_.tls.cert_dir, std::chrono::system_clock::now());
   if (!authority) return std::unexpected(authority.error());
@@ -164,6 +166,8 @@ std::optional<RateLimit> Proxy::rate_limit(std::string_view registry) const {
   const auto* found = parts_ && parts_->shared.mirror ? parts_->shared.mirror->find(registry) : nullptr;
   return found == nullptr ? std::nullopt : found->limit.get();
 }
+
+void Proxy::watch_hosts(FiguresByHost::OnNew on_new) { cache_counters_.hosts().watch(std::move(on_new)); }
 
 CacheStats Proxy::cache_stats() const {
   return cache_counters_.stats(store_ != nullptr ? store_->status() : store::StoreStatus());

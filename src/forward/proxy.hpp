@@ -53,6 +53,8 @@ class Proxy {
   /// After start(). Threads: any.
   [[nodiscard]] RequestFigures request_figures() const;
   [[nodiscard]] CacheStats cache_stats() const;
+  /// What the cache did for each host: `on_new` hears of those that are there and of each new one, from any thread.
+  void watch_hosts(FiguresByHost::OnNew on_new);
   /// What a registry of the mirror said last; nothing when it says nothing of the kind.
   [[nodiscard]] std::optional<RateLimit> rate_limit(std::string_view registry) const;
   /// Everything that is not pinned goes, and the counts begin again. Blocks.

@@ -56,7 +56,7 @@ class Histogram {
 
 /// Owns every metric of the process and renders them as Prometheus text (exposition format 0.0.4).
 ///
-/// Bound:    what the code registers; label values come from closed lists, never from a peer.
+/// Bound:    what the code registers; label values come from closed lists, or are bounded by who registers them.
 /// Threads:  registration at start-up from any; render() from any.
 /// Lifetime: references stay valid as long as the Metrics.
 class Metrics {
