@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "app/cache_questions.hpp"
+#include "app/pull_work.hpp"
 #include "base/assert.hpp"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
@@ -15,6 +16,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const auto question = app::parse_entries_question(text);
   if (question) ASSERT(question->count >= 1 && question->count <= forward::CacheListing::kItemsMax);
   static_cast<void>(app::parse_sweep(text));
+  if (const auto pull = app::parse_pull(text)) ASSERT(!pull->reference.repository.empty() && !pull->os.empty());
   if (const auto filter = app::parse_purge(text)) ASSERT(!filter->is_empty());
   // As a key, and as what a key is looked for with.
   const auto half = text.find('\n');

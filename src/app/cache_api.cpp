@@ -7,6 +7,7 @@
 
 #include "app/cache_questions.hpp"
 #include "app/cache_work.hpp"
+#include "app/pull_work.hpp"
 #include "base/random.hpp"
 #include "observe/log.hpp"
 
@@ -109,6 +110,7 @@ std::vector<admin::ApiRoute> CacheApi::routes() {
   add(Method::del, "/api/cache/pins/{digest}", &CacheApi::unpin);
   add(Method::post, "/api/cache/verify", &CacheApi::verify);
   add(Method::post, "/api/cache/gc", &CacheApi::sweep);
+  add(Method::post, "/api/cache/pull", &CacheApi::pull);
   add(Method::del, "/api/cache/{digest}", &CacheApi::erase);
   return routes;
 }
@@ -182,6 +184,18 @@ async::awaitable<ApiAnswer> CacheApi::sweep(Question question) {
   const auto asked = parse_sweep(question.body);
   if (!asked) co_return problem_of(asked.error());
   co_return begin(std::make_unique<SweepWork>(*store_, asked->takes_unnamed));
+}
+
+async::awaitable<ApiAnswer> CacheApi::pull(Question question) {
+  if (client_ == nullptr) co_return api_problem(kBadRequest, why_no_pulls_);
+  auto asked = parse_pull(question.body);
+  if (!asked) co_return problem_of(asked.error());
+  if (static_cast<std::size_t>(pulls_.use_count()) > kPullsMax)
+    co_return api_problem(kConflict, "as many pulls as there may be run already: wait for the end of one");
+  observe::log_info("image pulled via API", {kv("reference", asked->reference.to_string())});
+  co_return ApiAnswer{
+      .content_type = "text/event-stream",
+      .stream = std::make_unique<EventBody>(std::make_unique<PullWork>(*client_, std::move(*asked)), pulls_)};
 }
 
 ApiAnswer CacheApi::begin(std::unique_ptr<StepwiseWork> work) {

@@ -9,6 +9,7 @@
 
 #include "admin/api_server.hpp"
 #include "app/event_body.hpp"
+#include "app/proxy_client.hpp"
 #include "forward/cache_listing.hpp"
 #include "store/content_store.hpp"
 
@@ -34,12 +35,20 @@ class CursorBook {
 
 /// The part of the API that shows and changes what the cache holds.
 ///
-/// Bound:    one check or clean-up at a time, the next is 409.
-/// Threads:  one core. Lifetime: the store outlives it, it outlives the server.
+/// Bound:    one check or clean-up at a time, and kPullsMax pulls; the next is 409.
+/// Threads:  one core. Lifetime: the store and the client outlive it, it outlives the server.
 class CacheApi {
  public:
-  /// `store` null: there is no cache, which every answer says.
-  CacheApi(store::ContentStore* store, cache::seconds ttl_max) : store_(store), ttl_max_(ttl_max) {}
+  static constexpr std::size_t kPullsMax = 4;
+
+  struct Parts {
+    store::ContentStore* store = nullptr;  ///< null: there is no cache, which every answer says
+    cache::seconds ttl_max = cache::kSecondsMax;
+    ProxyClient* client = nullptr;  ///< null: nothing can be pulled, because of:
+    std::string_view why_no_pulls = {};
+  };
+  explicit CacheApi(const Parts& parts)
+      : store_(parts.store), ttl_max_(parts.ttl_max), client_(parts.client), why_no_pulls_(parts.why_no_pulls) {}
 
   [[nodiscard]] std::vector<admin::ApiRoute> routes();
 
@@ -59,12 +68,16 @@ class CacheApi {
   async::awaitable<Answer> set_pin(std::string name, bool is_pinned);
   async::awaitable<Answer> verify(Question question);
   async::awaitable<Answer> sweep(Question question);
+  async::awaitable<Answer> pull(Question question);
   [[nodiscard]] Answer begin(std::unique_ptr<StepwiseWork> work);
 
   store::ContentStore* const store_;
   const cache::seconds ttl_max_;
+  ProxyClient* const client_;
+  const std::string_view why_no_pulls_;
   CursorBook cursors_;
-  std::weak_ptr<void> working_;  ///< held by the check or clean-up that runs
+  std::weak_ptr<void> working_;                                  ///< held by the check or clean-up that runs
+  const std::shared_ptr<int> pulls_ = std::make_shared<int>(0);  ///< held by each that runs
 };
 
 }  // namespace propeller::app

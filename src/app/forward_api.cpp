@@ -5,6 +5,7 @@
 #include <iterator>
 #include <nlohmann/json.hpp>
 
+#include "app/api_document.hpp"
 #include "app/forward_app.hpp"
 #include "app/service.hpp"
 #include "async/offload.hpp"
@@ -83,6 +84,7 @@ std::vector<admin::ApiRoute> ForwardApp::routes() {
             [this](Body) {
               return ApiAnswer{.body = metrics_.render(), .content_type = "text/plain; version=0.0.4; charset=utf-8"};
             }),
+      route(Method::get, "/api/openapi.json", [](Body) { return ApiAnswer{.body = api_document(version())}; }),
       route(Method::get, "/api/status", [this](Body) { return ApiAnswer{.body = status_text()}; }),
       route(Method::get, "/api/config", [this](Body) { return ApiAnswer{.body = forward::show_rules(live_.rules())}; }),
       route(Method::post, "/api/config", [this](Body body) { return change_rules(body, false); }),
@@ -90,11 +92,23 @@ std::vector<admin::ApiRoute> ForwardApp::routes() {
       route(Method::get, "/api/cache/stats", [this](Body) { return stats_answer(proxy_->cache_stats()); }),
       route(Method::del, "/api/cache", [this](Body) { return clear_cache(); }),
   };
-  const auto ttl = settings_.cache.ttl_max;
-  cache_api_ = std::make_unique<CacheApi>(
-      store_.get(), ttl.count() == 0 ? cache::kSecondsMax : std::chrono::floor<cache::seconds>(ttl));
+  cache_api_ = std::make_unique<CacheApi>(cache_parts());
   std::ranges::move(cache_api_->routes(), std::back_inserter(routes));
   return routes;
+}
+
+CacheApi::Parts ForwardApp::cache_parts() {
+  CacheApi::Parts parts{.store = store_.get()};
+  if (settings_.cache.ttl_max.count() > 0) parts.ttl_max = std::chrono::ceil<cache::seconds>(settings_.cache.ttl_max);
+  if (!settings_.mirror.is_enabled) {
+    parts.why_no_pulls = "images are pulled through the registry mirror: set mirror.enabled";
+  } else if (!settings_.proxy.users.empty()) {
+    parts.why_no_pulls = "proxy.users is set: the proxy does not log in to itself, pull with a client";
+  } else if (proxy_) {
+    client_ = std::make_unique<ProxyClient>(core_.executor(), store_pool_, proxy_->addresses());
+    parts.client = client_.get();
+  }
+  return parts;
 }
 
 ApiAnswer ForwardApp::change_rules(const std::string& document, bool is_merged) {

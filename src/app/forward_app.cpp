@@ -146,6 +146,7 @@ void ForwardApp::stop() {
     watchers_.clear();
     // First whatever does something with the proxy: the API, and what it or a reload has left on the pool.
     asio::co_spawn(core_.executor(), api_->stop(), asio::use_future).get();
+    if (client_) asio::co_spawn(core_.executor(), client_->stop(), asio::use_future).get();
     pool_.join();
     proxy_->stop(options_.shutdown_timeout);
     core_.stop();
@@ -184,6 +185,7 @@ void ForwardApp::add_metrics() {
   show("propeller_forward_cache_misses", "Cacheable requests that went upstream since it was cleared.", &Stats::misses);
   show("propeller_forward_cache_errors", "Downloads into the cache that broke since it was cleared.", &Stats::errors);
   add_mirror_metrics();
+  add_host_metrics();
 }
 
 void ForwardApp::add_mirror_metrics() {
@@ -202,6 +204,26 @@ void ForwardApp::add_mirror_metrics() {
        &RateLimit::limit);
   show("propeller_forward_mirror_rate_limit_remaining", "Pulls that are left of them; -1: it has not said.",
        &RateLimit::remaining);
+}
+
+void ForwardApp::add_host_metrics() {
+  using forward::HostFigures;
+  proxy_->watch_hosts([this](const std::string& host, const HostFigures& figures) {
+    const auto count = [&](std::string_view name, std::string_view help,
+                           std::atomic<std::uint64_t> HostFigures::* value) {
+      metrics_.counter_function(
+          name, help, [&counter = figures.*value] { return static_cast<double>(counter.load()); },
+          observe::label("host", host));
+    };
+    count("propeller_forward_cache_host_hits_total", "GETs answered from the cache.", &HostFigures::hits);
+    count("propeller_forward_cache_host_misses_total", "GETs that the cache asked the origin for.",
+          &HostFigures::misses);
+    count("propeller_forward_cache_host_coalesced_total", "GETs answered along with another one's download.",
+          &HostFigures::coalesced);
+    count("propeller_forward_cache_host_bytes_total", "Bytes of their bodies.", &HostFigures::bytes);
+    count("propeller_forward_cache_host_saved_bytes_total", "Of those, bytes that were not fetched for them.",
+          &HostFigures::bytes_saved);
+  });
 }
 
 void ForwardApp::reload() {

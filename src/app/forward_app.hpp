@@ -51,6 +51,8 @@ class ForwardApp {
   void stop();
   [[nodiscard]] Health health() const;
   void reload();
+  /// What the API serves. Called once it is known what there is to serve: by start(), before anything listens.
+  [[nodiscard]] std::vector<admin::ApiRoute> routes();
 
  private:
   [[nodiscard]] Result<void> open_store();
@@ -59,12 +61,13 @@ class ForwardApp {
   void log_started() const;
   void add_metrics();
   void add_mirror_metrics();
+  void add_host_metrics();
 
   // On the pool.
   void load_again();
   void apply(const config::SiteLoaded& site);
   void say_what_changed(const LiveConfig::Change& change) const;
-  [[nodiscard]] std::vector<admin::ApiRoute> routes();
+  [[nodiscard]] CacheApi::Parts cache_parts();
   [[nodiscard]] admin::ApiAnswer change_rules(const std::string& document, bool is_merged);
   [[nodiscard]] admin::ApiAnswer clear_cache();
   [[nodiscard]] std::string status_text() const;
@@ -80,6 +83,7 @@ class ForwardApp {
   store::Probe store_probe_;
   std::unique_ptr<store::ContentStore> store_;
   std::string store_error_;
+  std::unique_ptr<ProxyClient> client_;  ///< of proxy_
   std::unique_ptr<CacheApi> cache_api_;
   std::unique_ptr<forward::Proxy> proxy_;
   std::vector<std::unique_ptr<config::FileWatcher>> watchers_;

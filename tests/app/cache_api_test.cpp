@@ -65,11 +65,12 @@ class CacheApiTest : public testing::Test {
   }
   ~CacheApiTest() override { store_.close(); }
 
-  admin::ApiAnswer ask(std::string_view path) {
-    for (const auto& route : routes_) {
+  static admin::ApiAnswer ask(const std::vector<admin::ApiRoute>& routes, std::string_view path,
+                              const std::string& body = "") {
+    for (const auto& route : routes) {
       if (route.path != path) continue;
       asio::io_context core(1);
-      auto answer = asio::co_spawn(core, route.answer({}), asio::use_future);
+      auto answer = asio::co_spawn(core, route.answer({.body = body}), asio::use_future);
       core.run();
       return answer.get();
     }
@@ -81,19 +82,36 @@ class CacheApiTest : public testing::Test {
   store::Probe probe_{metrics_};
   asio::thread_pool pool_{2};
   store::ContentStore store_{{.directory = files_ / "cache"}, pool_, probe_};
-  CacheApi api_{&store_, cache::kSecondsMax};
+  CacheApi api_{{.store = &store_}};
   std::vector<admin::ApiRoute> routes_;
 };
 
 TEST_F(CacheApiTest, OneCheckOrCleanUpAtATimeAndAClientThatLeavesGivesItsPlaceBack) {
   {
-    const auto first = ask("/api/cache/verify");
+    const auto first = ask(routes_, "/api/cache/verify");
     EXPECT_EQ(first.status, 200);
     EXPECT_NE(first.stream, nullptr);
-    EXPECT_EQ(ask("/api/cache/verify").status, 409);
-    EXPECT_EQ(ask("/api/cache/gc").status, 409);
+    EXPECT_EQ(ask(routes_, "/api/cache/verify").status, 409);
+    EXPECT_EQ(ask(routes_, "/api/cache/gc").status, 409);
   }
-  EXPECT_EQ(ask("/api/cache/gc").status, 200);
+  EXPECT_EQ(ask(routes_, "/api/cache/gc").status, 200);
+}
+
+TEST_F(CacheApiTest, SoManyPullsAtATimeAndNoMore) {
+  asio::io_context core(1);
+  ProxyClient client(core.get_executor(), pool_, {});
+  CacheApi api({.store = &store_, .client = &client});
+  const auto routes = api.routes();
+  const auto pull = [&] { return ask(routes, "/api/cache/pull", R"({"reference":"a"})"); };
+  {
+    std::vector<admin::ApiAnswer> running;
+    for (std::size_t i = 0; i < CacheApi::kPullsMax; ++i) EXPECT_EQ(running.emplace_back(pull()).status, 200);
+    EXPECT_EQ(pull().status, 409);
+  }
+  EXPECT_EQ(pull().status, 200);
+  auto stopped = asio::co_spawn(core, client.stop(), asio::use_future);
+  core.run();
+  stopped.get();
 }
 
 TEST(CacheQuestions, NestedOrUnknownDocumentsAreRefused) {

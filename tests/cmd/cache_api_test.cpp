@@ -1,6 +1,8 @@
 // What the API of the real program shows and changes of its cache.
 #include <gmock/gmock.h>
 
+#include <future>
+
 #include "base/digest.hpp"
 #include "cache_site.hpp"
 #include "forward/scripted_origin.hpp"
@@ -230,6 +232,72 @@ TEST_F(CacheApi, WithoutACacheEveryQuestionSaysSo) {
     EXPECT_TRUE(got.has("{\"error\":\"cache disabled\"}\n")) << got.output;
   }
   EXPECT_TRUE(api("/api/cache/verify", {"-X", "POST"}).has("cache disabled"));
+}
+
+/// "get" as Allow has it.
+std::string method_of(const std::string& name) {
+  std::string method;
+  for (const char c : name) method += static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
+  return method;
+}
+
+TEST_F(CacheApi, ItsDocumentNamesPathsAndMethodsThatTheProgramHas) {
+  start_with_cache();
+  const auto document = ask("/api/openapi.json");
+  EXPECT_EQ(document["openapi"], "3.1.0");
+  ASSERT_TRUE(document["paths"].contains("/api/cache/entries"));
+  for (const auto& [path, operations] : document["paths"].items()) {
+    auto called = path;
+    if (const auto brace = called.find('{'); brace != std::string::npos)
+      called.replace(brace, std::string::npos, base::sha256("x").to_string());
+    const auto allowed = api(called, {"-X", "OPTIONS"});
+    EXPECT_TRUE(allowed.has("405 Method Not Allowed")) << path << allowed.output;
+    for (const auto& [name, operation] : operations.items()) {
+      const auto line = allowed.output.substr(std::min(allowed.output.find("Allow: "), allowed.output.size()));
+      EXPECT_THAT(line.substr(0, line.find('\r')), HasSubstr(method_of(name))) << path;
+      EXPECT_FALSE(operation["summary"].get<std::string>().empty()) << path;
+      EXPECT_TRUE(operation["responses"].contains("200")) << path;
+    }
+  }
+}
+
+TEST_F(CacheApi, MetricsTellWhatTheCacheDidForEachHost) {
+  forward::ScriptedOrigin origin([](const support::SeenRequest&) {
+    return forward::scripted(200, "Cache-Control: max-age=60\r\n", "0123456789");
+  });
+  start_with_cache();
+  const auto digest = push("some layer");
+  EXPECT_TRUE(curl({url_of(digest)}).has("200 OK"));
+  EXPECT_TRUE(support::wait_until([&] { return is_kept(url_of(digest)); }));
+  for (int i = 0; i < 2; ++i) EXPECT_TRUE(curl({url_of(digest)}).has("X-Cache: HIT"));
+  keep(origin.url("/page"));
+  EXPECT_TRUE(curl({origin.url("/page")}).has("X-Cache: HIT"));
+  const auto figures = metrics();
+  const auto expect = [&](std::string_view name, const std::string& host, int value) {
+    EXPECT_THAT(figures, HasSubstr(std::string("\npropeller_forward_cache_host_") + std::string(name) + "{host=\"" +
+                                   host + "\"} " + std::to_string(value) + "\n"));
+  };
+  expect("hits_total", plain_.host(), 2);
+  expect("misses_total", plain_.host(), 1);
+  expect("bytes_total", plain_.host(), 30);
+  expect("saved_bytes_total", plain_.host(), 20);
+  expect("hits_total", origin.url("").substr(7), 1);
+  expect("misses_total", origin.url("").substr(7), 1);
+  expect("hits_total", "other", 0);
+}
+
+TEST_F(CacheApi, WhoRidesAlongIsCountedAsCoalesced) {
+  start_with_cache();
+  const auto digest = push(std::string(100'000, 'x'));
+  plain_.inject(digest,
+                {.kind = support::FaultKind::trickle, .bytes = 10'000, .pause = std::chrono::milliseconds(100)});
+  auto first = std::async(std::launch::async, [&] { return curl({"-o", "/dev/null", url_of(digest)}).exit_code; });
+  ASSERT_TRUE(support::wait_until([&] { return plain_.requests_with(digest) == 1; }));
+  EXPECT_EQ(curl({"-o", "/dev/null", url_of(digest)}).exit_code, 0);
+  EXPECT_EQ(first.get(), 0);
+  const auto figures = metrics();
+  EXPECT_THAT(figures, HasSubstr("\npropeller_forward_cache_host_coalesced_total{host=\"" + plain_.host() + "\"} 1\n"));
+  EXPECT_THAT(figures, HasSubstr("_host_saved_bytes_total{host=\"" + plain_.host() + "\"} 100000\n"));
 }
 
 TEST_F(CacheApi, APathWithANameStillKnowsItsMethods) {
