@@ -220,14 +220,31 @@ int sweep(const CacheCall& call) {
   return kExitOk;
 }
 
+int pull(const CacheCall& call) {
+  if (call.words.size() != 1) return usage_error("cache", "pull takes one image: ghcr.io/owner/image:tag");
+  json what = {{"reference", call.words.front()}};
+  if (call.has("--platform")) what["platform"] = call.get("--platform");
+  const auto show = [](std::string_view, const json& data) {
+    show_progress(fmt::format("{} of {} blobs, {} of {}", number_of(data, "blobs"), number_of(data, "blobs_total"),
+                              readable_bytes(number_of(data, "bytes")),
+                              readable_bytes(number_of(data, "bytes_total"))));
+  };
+  const auto done = worked(call, {.method = "POST", .path = "/api/cache/pull", .body = what.dump()}, show);
+  if (!done) return failed(done.error().detail);
+  fmt::print("{}\n{} blobs, {}, {} of them there already\n", text_of(*done, "digest"), number_of(*done, "blobs"),
+             readable_bytes(number_of(*done, "bytes")), number_of(*done, "from_cache"));
+  return kExitOk;
+}
+
 int act(std::string_view action, const CacheCall& call) {
   if (action == "ls") return list(call);
   if (action == "rm") return remove(call);
   if (action == "pin") return set_pin(call, true);
   if (action == "unpin") return set_pin(call, false);
+  if (action == "pull") return pull(call);
   if (action == "verify") return verify(call);
   if (action == "gc") return sweep(call);
-  return usage_error("cache", fmt::format("unknown action {}: ls, rm, pin, unpin, verify and gc are there",
+  return usage_error("cache", fmt::format("unknown action {}: ls, rm, pull, pin, unpin, verify and gc are there",
                                           config::show_value(std::string(action))));
 }
 
@@ -240,7 +257,7 @@ int run_cache(const Call& call) {
   int exit_code = kExitOk;
   auto flags = parse_flags(command, arguments, exit_code);
   if (!flags) return exit_code;
-  if (words.empty()) return usage_error("cache", "say what to do: ls, rm, pin, unpin, verify or gc");
+  if (words.empty()) return usage_error("cache", "say what to do: ls, rm, pull, pin, unpin, verify or gc");
   const auto configuration = load_forward_configuration(call, flags->configuration);
   print_problems(configuration.problems);
   if (!configuration.problems.errors.empty()) return kExitUsage;

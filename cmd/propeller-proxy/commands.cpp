@@ -39,6 +39,7 @@ constexpr Option kCacheOptions[] = {
     {"--kind", "KIND", "ls: digest (content that its path names), tag, or http (all else)"},
     {"--digests", "", "ls: show each one's digest too"},
     {"--json", "", "ls: an object a line, with all there is to know"},
+    {"--platform", "OS/ARCHITECTURE", "pull: of an image for several (default: this machine's, on linux)"},
     {"--unnamed", "", "gc: drop blobs that no entry names and nobody has pinned, too"},
 };
 
@@ -211,22 +212,24 @@ constexpr Command kCommands[] = {
      .takes_site = true,
      .run = run_init},
     {.name = "cache",
-     .synopsis = "ls|rm|pin|unpin|verify|gc [DIGEST|KEY] [FLAG...]",
+     .synopsis = "ls|rm|pull|pin|unpin|verify|gc [DIGEST|KEY|IMAGE] [FLAG...]",
      .summary = "Show and change what the running forward proxy has kept",
      .description =
          "Asks the API of the proxy that runs with this configuration, with its token where this user may read it.\n"
          "`ls` lists what is kept. `rm` removes a DIGEST with every entry that names it, a KEY as `ls` shows it, or "
          "all\n"
-         "that fits --prefix, --repository or --host. What is pinned is not evicted, nor removed with its entries;\n"
-         "at most half of cache.max_size can be. `verify` reads every blob again and drops what is damaged. `gc` "
-         "gives\n"
-         "the disk cache.min_free back, takes in or removes files that the index does not know, and drops entries\n"
+         "that fits --prefix, --repository or --host. `pull` fetches an IMAGE through the registry mirror, so that it "
+         "is\n"
+         "there before a client asks. What is pinned is not evicted, nor removed with its entries;\n"
+         "at most half of cache.max_size can be. `verify` reads every blob again and drops what is damaged. `gc`\n"
+         "gives the disk cache.min_free back, takes in or removes files that the index does not know, drops entries\n"
          "whose content is gone; with --unnamed also content that is there by its digest alone.",
      .options = kCacheOptions,
      .examples = "propeller-proxy cache ls --config /etc/propeller-proxy/propeller-proxy.yaml\n"
                  "propeller-proxy cache ls --repository library/alpine --json\n"
                  "propeller-proxy cache rm --prefix https://deb.debian.org/\n"
                  "propeller-proxy cache rm https://example.org/page\n"
+                 "propeller-proxy cache pull ghcr.io/owner/image:tag --platform linux/arm64\n"
                  "propeller-proxy cache verify",
      .exit_codes = "0  done\n"
                    "1  the proxy does not answer, it refused, nothing was there to remove, or verify found damage\n"
