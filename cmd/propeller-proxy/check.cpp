@@ -34,6 +34,7 @@ void print_configuration(const config::SiteLoaded& site) {
   if (site.planes.has_bridge) {
     for (const auto group : {Group::identity, Group::broker, Group::registry, Group::transfers})
       print_group(site.bridge, group);
+    if (!site.planes.has_forward) print_group(site.bridge, Group::store);
   }
   print_group(site.bridge, Group::service);
   if (site.planes.has_forward) print_forward(site.forward);

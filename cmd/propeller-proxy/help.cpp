@@ -14,7 +14,8 @@ namespace propeller::cmd {
 namespace {
 
 using config::Group;
-constexpr std::array kGroups{Group::identity, Group::broker, Group::registry, Group::transfers, Group::service};
+constexpr std::array kGroups{Group::identity,  Group::broker, Group::registry,
+                             Group::transfers, Group::store,  Group::service};
 constexpr std::size_t kWidth = 100;
 
 constexpr std::string_view kWhatItIs =

@@ -7,6 +7,7 @@
 #include "registry/challenge.hpp"
 #include "registry/content_range.hpp"
 #include "registry/docker_config.hpp"
+#include "registry/kept_content.hpp"
 #include "registry/retry.hpp"
 #include "registry/token.hpp"
 #include "registry/url.hpp"
@@ -27,6 +28,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (const auto pause = parse_retry_after(text, {})) ASSERT(*pause >= pause->zero() && *pause <= kRetryAfterMax);
   [[maybe_unused]] const auto config = parse_docker_config(text);
   [[maybe_unused]] const auto credentials = parse_helper_output(text);
+  [[maybe_unused]] const auto stored = kept_content_type(text);
+  const auto kept = kept_content_type(kept_fields(text, {}));
+  ASSERT(kept.empty() || kept == text);
   if (const auto base = parse_url("https://registry.example.org/v2/")) {
     if (const auto url = resolve_url(*base, text)) ASSERT(url->scheme == "http" || url->scheme == "https");
   }

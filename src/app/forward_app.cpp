@@ -151,7 +151,6 @@ void ForwardApp::stop() {
     proxy_->stop(options_.shutdown_timeout);
     core_.stop();
   }
-  if (store_) store_->close();
 }
 
 Health ForwardApp::health() const {

@@ -34,7 +34,8 @@ struct ForwardOptions {
 /// The forward proxy with all that belongs to it: its store, its API, and its configuration files, which are read again
 /// when one changes and when reload() says so.
 ///
-/// Order:    start(): store, API's port, proxy's ports; stop(): requests in progress end first, the store closes last.
+/// Order:    start(): API's port, store, proxy's ports; stop(): requests in progress end. The store closes with the
+///           object: the bridge may use it until then.
 /// Errors:   start(): bad_config or io, with what to do. A store that cannot be opened keeps nothing and is no error,
 ///           unless another process has it. A reload with a mistake changes nothing.
 /// Threads:  start(), stop() and the destructor: the owner's. health() and reload(): any. The API runs on a core of its
@@ -51,6 +52,8 @@ class ForwardApp {
   void stop();
   [[nodiscard]] Health health() const;
   void reload();
+  /// From start() on, until this goes; null: there is none.
+  [[nodiscard]] store::ContentStore* store() const { return store_.get(); }
   /// What the API serves. Called once it is known what there is to serve: by start(), before anything listens.
   [[nodiscard]] std::vector<admin::ApiRoute> routes();
 

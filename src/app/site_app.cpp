@@ -4,6 +4,7 @@
 
 #include <optional>
 
+#include "app/bridge_store.hpp"
 #include "app/forward_app.hpp"
 #include "app/open_files.hpp"
 #include "app/service.hpp"
@@ -18,9 +19,9 @@ using observe::kv;
 
 namespace {
 
-Plane plane_of(stream::Bridge& bridge) {
+Plane plane_of(stream::Bridge& bridge, stream::Bridge::OpenStore open_store) {
   return {.name = "bridge",
-          .start = [&bridge] { return bridge.start(); },
+          .start = [&bridge, open_store = std::move(open_store)] { return bridge.start(open_store); },
           .stop = [&bridge] { bridge.stop(); },
           .health =
               [&bridge] {
@@ -70,14 +71,21 @@ int run_site(const config::SiteLoaded& site, LoadAgain load_again) {
   raise_open_files_limit();
   const auto& settings = site.bridge.settings;
   observe::Metrics metrics;
-  std::optional<stream::Bridge> bridge;
+  // The planes share one store. Whose it is outlives the bridge, and starts before it.
   std::optional<ForwardApp> forward;
+  std::optional<BridgeStore> bridge_store;
+  std::optional<stream::Bridge> bridge;
   std::vector<Plane> planes;
-  if (site.planes.has_bridge) planes.push_back(plane_of(bridge.emplace(settings, metrics)));
   if (site.planes.has_forward) {
     const ForwardOptions options{
         .loaded = site.forward, .load_again = std::move(load_again), .shutdown_timeout = settings.shutdown_timeout};
     planes.push_back(plane_of(forward.emplace(options, metrics)));
+  }
+  if (site.planes.has_bridge && site.planes.has_forward) {
+    planes.push_back(plane_of(bridge.emplace(settings, metrics), [&forward] { return forward->store(); }));
+  } else if (site.planes.has_bridge) {
+    bridge_store.emplace(settings.store, metrics);
+    planes.push_back(plane_of(bridge.emplace(settings, metrics), [&bridge_store] { return bridge_store->open(); }));
   }
   return run_service({.admin = settings.admin, .is_kept_small = !site.planes.has_forward}, metrics, std::move(planes));
 }

@@ -267,6 +267,8 @@ class Loader {
         error("PROXY_SPOOL_DIR is not set, and there is no HOME to choose a directory in");
       }
     }
+    auto& store = draft_.settings.store;
+    if (store.dir.empty() && !stream.spool_dir.empty()) store.dir = stream.spool_dir / "cache";
     if (stream.image_size_max_bytes > stream.spool_size_bytes) {
       warning(fmt::format("PROXY_MAX_IMAGE_SIZE{} is more than PROXY_SPOOL_SIZE can hold: lowered to {}",
                           draft_.is_image_size_given ? "" : " (default)", base::format_bytes(stream.spool_size_bytes)));

@@ -1,5 +1,7 @@
 #include "config/planes.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "config/variables.hpp"
@@ -11,6 +13,16 @@ namespace {
 void add_new(std::vector<std::string>& to, const std::vector<std::string>& texts) {
   for (const auto& text : texts) {
     if (std::ranges::find(to, text) == to.end()) to.push_back(text);
+  }
+}
+
+/// Where the forward proxy runs, both planes share its store.
+void warn_of_other_store(SiteLoaded& site) {
+  for (const auto& variable : variables()) {
+    const auto origin = site.bridge.origins.find(variable.name);
+    if (variable.group != Group::store || origin == site.bridge.origins.end()) continue;
+    site.problems.warnings.push_back(fmt::format(
+        "{} is not used: the forward proxy runs, and the store is the one of its `cache:`", origin->second));
   }
 }
 
@@ -50,6 +62,7 @@ SiteLoaded load_site(const Environment& environment, const Flags& flags, const H
     add_new(site.problems.errors, site.forward.problems.errors);
     add_new(site.problems.warnings, site.forward.problems.warnings);
   }
+  if (site.planes.has_forward) warn_of_other_store(site);
   return site;
 }
 

@@ -65,6 +65,15 @@ Refusal set_bool(bool& to, const std::string& value) {
   return std::nullopt;
 }
 
+Refusal set_on_off(bool& to, const std::string& value) {
+  if (value == "on" || value == "off") {
+    to = value == "on";
+    return std::nullopt;
+  }
+  if (!set_bool(to, value)) return std::nullopt;
+  return "allowed are on and off";
+}
+
 Refusal set_number(std::uint64_t& to, const std::string& value, std::uint64_t min, std::uint64_t max) {
   const auto number = parse_number(value);
   if (!number || *number < min || *number > max)

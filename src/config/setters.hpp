@@ -36,6 +36,8 @@ inline constexpr auto kRegistryTimeoutMax = std::chrono::milliseconds(10min);
 [[nodiscard]] Refusal set_text(std::string& to, const std::string& value);
 [[nodiscard]] Refusal set_secret(Secret& to, const std::string& value);
 [[nodiscard]] Refusal set_bool(bool& to, const std::string& value);
+/// "on" and "off", and what set_bool() takes.
+[[nodiscard]] Refusal set_on_off(bool& to, const std::string& value);
 [[nodiscard]] Refusal set_bytes(std::uint64_t& to, const std::string& value, std::uint64_t min, std::uint64_t max);
 [[nodiscard]] Refusal set_duration(std::chrono::milliseconds& to, const std::string& value,
                                    std::chrono::milliseconds min, std::chrono::milliseconds max);

@@ -82,6 +82,13 @@ struct Stream {
   std::uint64_t spool_size_bytes = 2 * base::kGiB;
 };
 
+/// Of a bridge that runs by itself; beside a forward proxy it is the proxy's.
+struct BridgeStore {
+  bool is_enabled = true;
+  std::filesystem::path dir;
+  std::uint64_t size_max_bytes = 2 * base::kGiB;
+};
+
 enum class LogFormat { text, json };
 
 struct Log {
@@ -99,6 +106,7 @@ struct Settings {
   Mqtt mqtt;
   Registry registry;
   Stream stream;
+  BridgeStore store;
   Admin admin;
   Log log;
   std::chrono::milliseconds shutdown_timeout{30'000};

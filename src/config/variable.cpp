@@ -28,6 +28,7 @@ std::string_view title_of(Group group) {
     case Group::identity: return "Identity and channels";
     case Group::registry: return "Registry";
     case Group::transfers: return "Transfers";
+    case Group::store: return "Content store of a bridge without a forward proxy";
     case Group::service: return "Service";
   }
   return "";

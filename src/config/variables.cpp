@@ -348,6 +348,35 @@ constexpr Variable kVariables[] = {
      [](Draft& d, V v) { return set_bytes(d.settings.stream.spool_size_bytes, v, kSpoolSizeMin, kSpoolSizeMax); },
      [](S s) { return fmt::to_string(s.stream.spool_size_bytes); }},
 
+    // Content store
+    {"PROXY_CACHE",
+     {},
+     Group::store,
+     "on|off",
+     "on",
+     "Keep what registries have said and sent, for the time when they do not answer",
+     [](Draft& d, V v) { return set_on_off(d.settings.store.is_enabled, v); },
+     [](S s) { return string(s.store.is_enabled ? "on" : "off"); }},
+    {"PROXY_CACHE_DIR",
+     {},
+     Group::store,
+     "DIRECTORY",
+     "cache in PROXY_SPOOL_DIR",
+     "Where it is kept on disk",
+     [](Draft& d, V v) {
+       d.settings.store.dir = v;
+       return Refusal{};
+     },
+     [](S s) { return s.store.dir.string(); }},
+    {"PROXY_CACHE_SIZE",
+     {},
+     Group::store,
+     "BYTES",
+     "2GiB",
+     "Bytes of disk it may use",
+     [](Draft& d, V v) { return set_bytes(d.settings.store.size_max_bytes, v, kSpoolSizeMin, kSpoolSizeMax); },
+     [](S s) { return fmt::to_string(s.store.size_max_bytes); }},
+
     // Service
     {"PROXY_HTTP_PORT",
      {},

@@ -13,7 +13,7 @@
 /// and the README's environment table.
 namespace propeller::config {
 
-enum class Group { broker, identity, registry, transfers, service };
+enum class Group { broker, identity, registry, transfers, store, service };
 
 [[nodiscard]] std::string_view title_of(Group group);
 

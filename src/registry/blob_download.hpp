@@ -8,6 +8,14 @@
 
 namespace propeller::registry {
 
+/// A blob as it is asked for.
+struct BlobOrder {
+  FetchRequest request;
+  Digest digest;
+  std::uint64_t size = 0;
+  std::chrono::milliseconds stall_timeout{};
+};
+
 /// A blob on its way from a registry: a broken download goes on where it broke, and its end is verified.
 ///
 /// Bound:    settings.attempts_max attempts in a row that bring less than kProgressBytes; kResumesMax resumes in all.
@@ -21,8 +29,13 @@ class BlobDownload final : public BlobStream {
   static constexpr std::size_t kBufferBytes = 256 * 1024;
   static constexpr std::uint64_t kRateMin = 1024;
 
-  BlobDownload(Fetcher& fetcher, FetchRequest request, Digest digest, std::uint64_t size,
-               std::chrono::milliseconds stall_timeout);
+  /// What came another way: the download goes on behind it.
+  struct Received {
+    std::uint64_t bytes = 0;
+    base::Sha256 hash = {};  ///< of them
+  };
+
+  BlobDownload(Fetcher& fetcher, BlobOrder order, Received received);
 
   /// The first request; call once, before read().
   async::awaitable<Result<void>> open();

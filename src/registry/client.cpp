@@ -9,21 +9,22 @@
 #include "registry/credentials.hpp"
 #include "registry/fetcher.hpp"
 #include "registry/host_policy.hpp"
+#include "registry/kept_place.hpp"
 #include "registry/manifest.hpp"
+#include "registry/manifest_source.hpp"
+#include "registry/shared_download.hpp"
 #include "registry/transport.hpp"
 
 namespace propeller::registry {
 
 namespace {
 
-struct Document {
-  std::string text;
-  std::string content_type;
-  Digest digest;
-};
-
 std::string origin_of(const Reference& reference) {
   return (reference.is_plain_http ? "http://" : "https://") + reference.host;
+}
+
+std::string blob_url(const Reference& reference, const Digest& digest) {
+  return origin_of(reference) + "/v2/" + reference.repository + "/blobs/" + digest.to_string();
 }
 
 Result<std::pair<Url, HostPolicy>> parse_settings(const config::Registry& settings) {
@@ -36,80 +37,67 @@ Result<std::pair<Url, HostPolicy>> parse_settings(const config::Registry& settin
   return std::pair(std::move(*url), std::move(*policy));
 }
 
-Attempt<void> check_digest(const Document& document, const std::string& name, std::string_view announced) {
-  const auto mismatch = [&] {
-    return give_up(Code::digest_mismatch, Origin::upstream,
-                   "the manifest " + name + " came with other bytes, of " + document.digest.to_string());
-  };
-  // Other algorithms than SHA-256 in the header field are none of our business; in the name they cannot be.
-  if (const auto wanted = Digest::parse(name); wanted && *wanted != document.digest) return mismatch();
-  if (const auto said = Digest::parse(announced); said && *said != document.digest) return mismatch();
-  return {};
-}
-
 }  // namespace
 
 class Client::State {
  public:
   State(async::asio::any_io_executor executor, const config::Registry& settings, const Url& configured,
-        HostPolicy policy)
+        HostPolicy policy, KeptContent* kept)
       : settings_(settings),
         policy_(std::move(policy)),
+        policy_by_name_(by_name(settings_, configured)),
+        kept_(kept),
         transport_(std::move(executor), settings_, policy_),
         credentials_(settings_, configured),
         authenticator_(settings_, credentials_, transport_),
-        fetcher_(settings_, policy_, authenticator_, transport_) {}
+        fetcher_(settings_, policy_, authenticator_, transport_),
+        manifests_({.settings = settings_,
+                    .policy_by_name = policy_by_name_,
+                    .credentials = credentials_,
+                    .fetcher = fetcher_,
+                    .kept = kept}) {}
   /// Settings that make no sense.
   State(async::asio::any_io_executor executor, const config::Registry& settings, Error error)
-      : State(std::move(executor), settings, Url{}, *HostPolicy::make(Url{}, {})) {
+      : State(std::move(executor), settings, Url{}, *HostPolicy::make(Url{}, {}), nullptr) {
     error_ = std::move(error);
   }
 
   [[nodiscard]] const std::optional<Error>& error() const { return error_; }
   [[nodiscard]] const config::Registry& settings() const { return settings_; }
   [[nodiscard]] Fetcher& fetcher() { return fetcher_; }
-
-  async::awaitable<Result<Document>> manifest(Reference reference, std::string name, OnRetry on_retry);
+  [[nodiscard]] ManifestSource& manifests() { return manifests_; }
+  [[nodiscard]] CredentialSource& credentials() { return credentials_; }
+  [[nodiscard]] KeptContent* kept() { return kept_; }
+  /// Under which key everybody's blob is kept; none where it is not everybody's.
+  async::awaitable<std::optional<std::string>> shared_place(Reference reference, Digest digest);
 
  private:
-  async::awaitable<Attempt<Document>> manifest_once(FetchRequest request, std::string name);
+  /// Where nothing is dialled there is no address to judge: as behind an HTTP proxy, names have to be enough.
+  static HostPolicy by_name(const config::Registry& settings, const Url& configured) {
+    auto policy = HostPolicy::make(configured, settings.allow, true);
+    return policy ? std::move(*policy) : *HostPolicy::make(Url{}, {}, true);
+  }
 
   const config::Registry settings_;
   const HostPolicy policy_;
+  const HostPolicy policy_by_name_;
+  KeptContent* const kept_;
   Transport transport_;
   CredentialSource credentials_;
   Authenticator authenticator_;
   Fetcher fetcher_;
+  ManifestSource manifests_;
   std::optional<Error> error_;
 };
 
-async::awaitable<Result<Document>> Client::State::manifest(Reference reference, std::string name, OnRetry on_retry) {
-  const FetchRequest request{.registry = origin_of(reference),
-                             .repository = reference.repository,
-                             .target = "manifests/" + name,
-                             .what = "manifest " + name + " of " + reference.repository,
-                             .header_lines = {std::string(kManifestAccept)}};
-  for (Attempts attempts;; ++attempts.count) {
-    auto document = co_await manifest_once(request, name);
-    if (document) co_return std::move(*document);
-    if (!co_await fetcher_.pause_before_retry(document.error(), attempts, on_retry))
-      co_return std::unexpected(document.error().error);
-  }
-}
-
-async::awaitable<Attempt<Document>> Client::State::manifest_once(FetchRequest request, std::string name) {
-  auto answer = co_await fetcher_.attempt(std::move(request));
-  if (!answer) co_return std::unexpected(answer.error());
-  Exchange& exchange = **answer;
-  auto text =
-      co_await read_document(exchange, kManifestBytesMax, settings_.first_byte_timeout + settings_.stall_timeout);
-  if (!text) co_return std::unexpected(text.error());
-  Document document{
-      .text = std::move(*text), .content_type = std::string(exchange.head().field("content-type")), .digest = {}};
-  document.digest = base::sha256(document.text);
-  if (auto checked = check_digest(document, name, exchange.head().field("docker-content-digest")); !checked)
-    co_return std::unexpected(checked.error());
-  co_return document;
+async::awaitable<std::optional<std::string>> Client::State::shared_place(Reference reference, Digest digest) {
+  if (kept_ == nullptr || error_) co_return std::nullopt;
+  const auto url = parse_url(blob_url(reference, digest));
+  if (!url || !policy_by_name_.check_name(*url, Pointer::request)) co_return std::nullopt;
+  const auto login = co_await credentials_.find(*url);
+  if (!login) co_return std::nullopt;
+  auto place = place_of_content(*url, *login);
+  co_return place.is_shared ? std::optional(std::move(place.key)) : std::nullopt;
 }
 
 Result<void> check_settings(const config::Registry& settings) {
@@ -118,10 +106,11 @@ Result<void> check_settings(const config::Registry& settings) {
   return {};
 }
 
-Client::Client(async::asio::any_io_executor executor, config::Registry settings) {
+Client::Client(async::asio::any_io_executor executor, config::Registry settings, KeptContent* kept) {
   auto parsed = parse_settings(settings);
-  state_ = parsed ? std::make_unique<State>(std::move(executor), settings, parsed->first, std::move(parsed->second))
-                  : std::make_unique<State>(std::move(executor), settings, parsed.error());
+  state_ = parsed
+               ? std::make_unique<State>(std::move(executor), settings, parsed->first, std::move(parsed->second), kept)
+               : std::make_unique<State>(std::move(executor), settings, parsed.error());
 }
 
 Client::~Client() = default;
@@ -131,14 +120,16 @@ async::awaitable<Result<ResolvedImage>> Client::resolve(Reference reference, OnR
   if (state.error()) co_return std::unexpected(*state.error());
   ResolvedImage image{
       .reference = reference, .manifest = {}, .candidates = {}, .configuration = {}, .is_fallback = false};
-  auto document = co_await state.manifest(reference, reference.manifest_name(), on_retry);
+  auto document =
+      co_await state.manifests().get({.reference = reference, .name = reference.manifest_name(), .on_retry = on_retry});
   const bool may_fall_back = state.settings().falls_back_to_latest && !reference.digest && reference.tag != "latest";
   if (!document && document.error().code == Code::not_found && may_fall_back) {
     image.is_fallback = true;
-    document = co_await state.manifest(reference, "latest", on_retry);
+    document = co_await state.manifests().get({.reference = reference, .name = "latest", .on_retry = on_retry});
   }
   for (int depth = 0;; ++depth) {
     if (!document) co_return std::unexpected(document.error());
+    image.is_from_memory = image.is_from_memory || document->is_from_memory;
     const auto manifest = parse_manifest(document->text, document->content_type);
     if (!manifest) co_return std::unexpected(manifest.error());
     if (const auto* layers = std::get_if<Manifest>(&*manifest)) {
@@ -153,7 +144,10 @@ async::awaitable<Result<ResolvedImage>> Client::resolve(Reference reference, OnR
       co_return fail(Code::no_module, Origin::upstream, "the image is an index of indexes, nested too deeply");
     const auto child = choose_child(std::get<Index>(*manifest), reference.path);
     if (!child) co_return std::unexpected(child.error());
-    document = co_await state.manifest(reference, child->to_string(), on_retry);
+    document = co_await state.manifests().get({.reference = reference,
+                                               .name = child->to_string(),
+                                               .on_retry = on_retry,
+                                               .is_registry_down = image.is_from_memory});
   }
 }
 
@@ -161,17 +155,36 @@ async::awaitable<Result<std::unique_ptr<BlobStream>>> Client::open_blob(Referenc
                                                                         std::uint64_t size, OnRetry on_retry) {
   State& state = *state_;
   if (state.error()) co_return std::unexpected(*state.error());
-  auto download =
-      std::make_unique<BlobDownload>(state.fetcher(),
-                                     FetchRequest{.registry = origin_of(reference),
-                                                  .repository = reference.repository,
-                                                  .target = "blobs/" + digest.to_string(),
-                                                  .what = "blob " + digest.short_hex() + " of " + reference.repository,
-                                                  .header_lines = {},
-                                                  .on_retry = std::move(on_retry)},
-                                     digest, size, state.settings().stall_timeout);
+  BlobOrder order{.request = {.registry = origin_of(reference),
+                              .repository = reference.repository,
+                              .target = "blobs/" + digest.to_string(),
+                              .what = "blob " + digest.short_hex() + " of " + reference.repository,
+                              .header_lines = {},
+                              .on_retry = std::move(on_retry)},
+                  .digest = digest,
+                  .size = size,
+                  .stall_timeout = state.settings().stall_timeout};
+  if (auto key = co_await state.shared_place(reference, digest)) {
+    const auto url = parse_url(blob_url(reference, digest));
+    auto shared =
+        std::make_unique<SharedDownload>(SharedDownload::Parts{.fetcher = state.fetcher(),
+                                                               .credentials = state.credentials(),
+                                                               .kept = *state.kept(),
+                                                               .head_patience = state.settings().first_byte_timeout},
+                                         std::move(order), *url, std::move(*key));
+    if (auto opened = co_await shared->open(); !opened) co_return std::unexpected(opened.error());
+    co_return std::unique_ptr<BlobStream>(std::move(shared));
+  }
+  auto download = std::make_unique<BlobDownload>(state.fetcher(), std::move(order), BlobDownload::Received{});
   if (auto opened = co_await download->open(); !opened) co_return std::unexpected(opened.error());
   co_return std::unique_ptr<BlobStream>(std::move(download));
+}
+
+async::awaitable<std::shared_ptr<const store::OpenBlob>> Client::find_blob(Reference reference, Digest digest) {
+  const auto key = co_await state_->shared_place(std::move(reference), digest);
+  if (!key) co_return nullptr;
+  auto blob = co_await state_->kept()->find_blob(*key);
+  co_return blob && blob->digest() == digest ? std::move(blob) : nullptr;
 }
 
 Liveness Client::liveness() const { return state_->fetcher().liveness(); }

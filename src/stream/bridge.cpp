@@ -39,8 +39,8 @@ Bridge::Bridge(const config::Settings& settings, observe::Metrics& metrics)
 
 Bridge::~Bridge() = default;
 
-Result<void> Bridge::start() {
-  if (auto started = parts_->http.start(); !started) return started;
+Result<void> Bridge::start(const OpenStore& open_store) {
+  if (auto started = parts_->http.start(open_store); !started) return started;
   return parts_->mqtt.start();
 }
 

@@ -2,12 +2,14 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
 
 #include "config/settings.hpp"
 #include "observe/metrics.hpp"
+#include "store/content_store.hpp"
 
 namespace propeller::stream {
 
@@ -23,8 +25,10 @@ class Bridge {
   Bridge(const Bridge&) = delete;
   Bridge& operator=(const Bridge&) = delete;
 
+  /// What the site keeps of registries; null: nothing. Called when the spool is open. Lifetime: until stop() is over.
+  using OpenStore = std::function<store::ContentStore*()>;
   /// Opens the spool and begins to connect. Errors: io, overloaded (the spool belongs to another process).
-  [[nodiscard]] Result<void> start();
+  [[nodiscard]] Result<void> start(const OpenStore& open_store);
 
   /// Takes no new transfers, waits until those in progress are done or the configured time is over, tells the rest
   /// `shutting_down`, disconnects. Blocks.

@@ -1,20 +1,23 @@
 #include "stream/image_source.hpp"
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
+#include <utility>
 
 #include "async/offload.hpp"
 #include "base/assert.hpp"
 #include "observe/log.hpp"
-#include "registry/manifest.hpp"
 
 namespace propeller::stream {
 
 namespace {
 
 constexpr std::size_t kReadBytes = 256 * 1024;
+constexpr std::chrono::milliseconds kLookAroundInterval{100};
 constexpr std::chrono::seconds kSpoolPatience{50};  // what deployed clients wait, less the sending
 
 using store::SpoolFile;
@@ -22,6 +25,18 @@ using store::SpoolFile;
 std::size_t read_head(const SpoolFile& file, std::span<std::byte> head) {
   const auto size = static_cast<std::size_t>(std::min<std::uint64_t>(head.size(), file.written()));
   return file.read(0, head.first(size)) ? size : 0;
+}
+
+// Blocking.
+Result<void> copy(const store::OpenBlob& blob, SpoolFile& to) {
+  std::vector<std::byte> buffer(static_cast<std::size_t>(std::min<std::uint64_t>(kReadBytes, blob.size())));
+  while (to.written() < blob.size()) {
+    const ssize_t got = ::pread(blob.fd(), buffer.data(), buffer.size(), static_cast<off_t>(to.written()));
+    if (got < 0 && errno == EINTR) continue;
+    if (got <= 0) return fail(Code::io, base::Origin::internal, "a blob of the content store cannot be read");
+    if (auto appended = to.append(std::span(buffer).first(static_cast<std::size_t>(got))); !appended) return appended;
+  }
+  return {};
 }
 
 bool is_archive(registry::ContentKind kind) {
@@ -69,6 +84,12 @@ async::awaitable<Result<ImageSource::Opened>> ImageSource::open(registry::Refere
   }
   auto resolved = co_await resolve_once(reference, journey);
   if (!resolved) co_return std::unexpected(resolved.error());
+  if (resolved->is_from_memory) {
+    probe_.remembered.add();
+    observe::log_warn("the registry does not answer: taking what it said the last time",
+                      {observe::kv("transfer", journey.transfer), observe::kv("reference", reference.to_string()),
+                       observe::kv("manifest", resolved->manifest.short_hex())});
+  }
   Error last{Code::no_module, base::Origin::upstream, "the image has no layer with a WASM module"};
   for (const auto& layer : resolved->candidates) {
     if (layer.size == 0) continue;
@@ -177,6 +198,12 @@ async::awaitable<Result<void>> ImageSource::fill(std::shared_ptr<Image> image, O
     probe_.spool_hits.add();
     co_return Result<void>{};
   }
+  found = co_await fill_from_store(image, origin);
+  if (!found) co_return std::unexpected(found.error());
+  if (*found) {
+    probe_.store_hits.add();
+    co_return Result<void>{};
+  }
   struct Place {
     DownloadPlaces& places;
     DownloadPlaces::Ticket ticket;
@@ -214,6 +241,24 @@ async::awaitable<Result<bool>> ImageSource::fill_from_spool(std::shared_ptr<Imag
   co_return true;
 }
 
+// Copied, since every image is in the spool: no code has to ask where a chunk comes from.
+async::awaitable<Result<bool>> ImageSource::fill_from_store(std::shared_ptr<Image> image, Origin origin) {
+  const auto blob = co_await client_.find_blob(origin.reference, origin.layer.digest);
+  if (!blob || blob->size() != origin.layer.size) co_return false;
+  auto reserved = co_await reserve(blob->size());
+  if (!reserved) co_return std::unexpected(reserved.error());
+  const auto file = *reserved;
+  const auto copied = co_await async::offload(pool_, [blob, file] { return copy(*blob, *file); });
+  if (!copied) {
+    observe::log_warn("the content store's copy cannot be used",
+                      {observe::kv("transfer", origin.transfer), observe::kv("reason", copied.error().detail)});
+    co_return false;
+  }
+  if (auto committed = spool_.commit(file, origin.layer.digest); !committed)
+    co_return std::unexpected(committed.error());
+  co_return co_await fill_from_spool(image, origin);
+}
+
 async::awaitable<Result<void>> ImageSource::download(std::shared_ptr<Image> image, Origin origin,
                                                      DownloadPlaces::Ticket place) {
   auto reserved = co_await reserve(origin.layer.size);
@@ -241,7 +286,7 @@ async::awaitable<Result<void>> ImageSource::download(std::shared_ptr<Image> imag
     }
     if (is_end) break;
     image->changed.notify_all();
-    co_await wait_for_room(image, origin, place);
+    co_await wait_for_room(image, origin, **blob, place);
     if (image->users == 0) co_return nobody_waits();
   }
   if (auto committed = spool_.commit(file, origin.layer.digest); !committed)
@@ -251,82 +296,37 @@ async::awaitable<Result<void>> ImageSource::download(std::shared_ptr<Image> imag
   co_return Result<void>{};
 }
 
-// The bytes wait in the registry's TCP window: what is not read is not sent.
+// The bytes wait in the registry's TCP window: what is not read is not sent. Clients of the forward proxy that ride
+// along on this download do not wait for our broker.
 async::awaitable<void> ImageSource::wait_for_room(std::shared_ptr<Image> image, const Origin& origin,
-                                                  DownloadPlaces::Ticket place) {
+                                                  const registry::BlobStream& blob, DownloadPlaces::Ticket place) {
   const auto is_ahead = [](const Image& each) {
     return each.phase == Image::Phase::streaming && each.chunk_size > 0 &&
            each.file->written() >= each.taken_bytes + each.chunk_size;
   };
-  if (!is_ahead(*image) || !must_pause_()) co_return;
+  const auto must_wait = [&] { return is_ahead(*image) && must_pause_() && !blob.is_awaited(); };
+  if (!must_wait()) co_return;
   probe_.downloads_paused.add();
   observe::log_debug("the download waits for the broker",
                      {observe::kv("transfer", origin.transfer), observe::kv("downloaded", image->file->written())});
   places_.pause(place);
   released_.notify_all();
-  while (image->users > 0 && is_ahead(*image) && must_pause_()) co_await room_.wait();
+  struct Paused {
+    std::uint32_t& count;
+    ~Paused() { --count; }
+  } paused{++paused_};
+  if (!std::exchange(is_looking_around_, true)) group_.spawn(look_around());
+  while (image->users > 0 && must_wait()) co_await room_.wait();
   places_.resume(place);
 }
 
-async::awaitable<Result<void>> ImageSource::extract(std::shared_ptr<Image> image, std::shared_ptr<SpoolFile> archive,
-                                                    Origin origin) {
-  // The size of a module is not known before it is unpacked.
-  constexpr std::uint64_t kRatioMax = 64;
-  const auto room = std::min(
-      {settings_.image_size_max_bytes, settings_.spool_size_bytes / 4, kRatioMax * archive->written() + base::kMiB});
-  auto reserved = co_await reserve(room);
-  if (!reserved) co_return std::unexpected(reserved.error());
-  const auto file = *reserved;
-  registry::ExtractOptions options{.path = origin.reference.path, .size_max_bytes = room};
-  auto digest = co_await unpack(archive, file, options);
-  if (!digest && digest.error().code == Code::ambiguous_module && options.path.empty() && origin.configuration) {
-    options.entry_point = co_await entry_point(image, origin);
-    if (!options.entry_point.empty()) digest = co_await unpack(archive, file, options);
+// Nobody tells us that somebody rides along.
+async::awaitable<void> ImageSource::look_around() {
+  while (paused_ > 0) {
+    co_await async::sleep_for(kLookAroundInterval);
+    room_.notify_all();
   }
-  if (!digest && digest.error().code == Code::too_large && room < settings_.image_size_max_bytes) {
-    co_return fail(
-        Code::too_large, base::Origin::upstream,
-        fmt::format("the module unpacks to more than {} bytes, {} times its archive or a quarter of PROXY_SPOOL_SIZE",
-                    room, kRatioMax));
-  }
-  if (!digest) co_return std::unexpected(digest.error());
-  if (auto committed = spool_.commit(file, *digest); !committed) co_return std::unexpected(committed.error());
-  // What the entry point decides belongs to the image, not to the layer: it is not remembered for the layer.
-  if (!options.entry_point.empty()) {
-    image->decided_by = origin.configuration->digest;
-  } else {
-    spool_.remember_module(origin.layer.digest, origin.reference.path, *digest);
-  }
-  use(*image, Image::Phase::complete, *digest, file, file->written());
-  co_return Result<void>{};
-}
-
-async::awaitable<Result<Digest>> ImageSource::unpack(std::shared_ptr<SpoolFile> archive,
-                                                     std::shared_ptr<SpoolFile> module,
-                                                     registry::ExtractOptions options) {
-  co_return co_await async::offload(pool_, [archive, module, options = std::move(options)]() -> Result<Digest> {
-    base::Sha256 hash;
-    const auto written = registry::extract_module(archive->fd(), options, [&](std::span<const std::byte> bytes) {
-      hash.update(bytes);
-      return module->append(bytes);
-    });
-    if (!written) return std::unexpected(written.error());
-    return hash.finish();
-  });
-}
-
-async::awaitable<std::string> ImageSource::entry_point(std::shared_ptr<Image> image, Origin origin) {
-  if (origin.configuration->size > registry::kConfigurationBytesMax) co_return std::string();
-  auto blob = co_await client_.open_blob(origin.reference, origin.configuration->digest, origin.configuration->size,
-                                         on_retry(origin.transfer, image->retries));
-  std::string text;
-  while (blob) {
-    const auto bytes = co_await (*blob)->read(kReadBytes);
-    if (!bytes) co_return std::string();
-    if (bytes->empty()) break;
-    text.append(reinterpret_cast<const char*>(bytes->data()), bytes->size());
-  }
-  co_return registry::entry_point_of(text);
+  is_looking_around_ = false;
 }
 
 async::awaitable<std::shared_ptr<SpoolFile>> ImageSource::find_verified(Digest digest) {
@@ -347,40 +347,6 @@ async::awaitable<Result<std::shared_ptr<SpoolFile>>> ImageSource::reserve(std::u
     if (file || file.error().code != Code::overloaded || std::chrono::steady_clock::now() >= deadline) co_return file;
     co_await async::sleep_for(std::chrono::milliseconds(200));
   }
-}
-
-async::awaitable<ImageSource::ChunkHashes> ImageSource::chunk_hashes(std::shared_ptr<SpoolFile> file, Digest digest,
-                                                                     std::uint64_t chunk_size) {
-  const std::pair key{digest, chunk_size};
-  std::erase_if(hash_sets_, [](const HashSet& each) { return each.hashes.expired(); });
-  std::size_t held = (file->written() + chunk_size - 1) / chunk_size;
-  for (const auto& each : hash_sets_) {
-    const auto hashes = each.hashes.lock();
-    if (hashes && each.key == key) co_return hashes;
-    if (hashes) held += hashes->size();
-  }
-  if (held > kHashesMax || hashing_ >= kHashingMax) co_return nullptr;
-  struct Hashing {
-    std::uint32_t& count;
-    ~Hashing() { --count; }
-  } hashing{++hashing_};
-  auto hashes = co_await async::offload(pool_, [file, chunk_size]() -> Result<ChunkHashes> {
-    const auto size = file->written();
-    auto list = std::make_shared<std::vector<Digest>>();
-    list->reserve((size + chunk_size - 1) / chunk_size);
-    std::vector<std::byte> buffer(static_cast<std::size_t>(std::min(size, chunk_size)));
-    base::Sha256 hash;
-    for (std::uint64_t at = 0; at < size; at += chunk_size) {
-      const auto piece = std::span(buffer).first(static_cast<std::size_t>(std::min(chunk_size, size - at)));
-      if (auto read = file->read(at, piece); !read) return std::unexpected(read.error());
-      hash.update(piece);
-      list->push_back(hash.finish());
-    }
-    return ChunkHashes(std::move(list));
-  });
-  if (!hashes) co_return nullptr;
-  hash_sets_.push_back({key, *hashes});
-  co_return *hashes;
 }
 
 void ImageSource::use(Image& image, Image::Phase phase, const Digest& digest, std::shared_ptr<SpoolFile> file,

@@ -67,7 +67,8 @@ struct Journey {
   std::uint32_t retries = 0;  ///< of the registry, until the manifest was there
 };
 
-/// Turns references into images in the spool: resolves, downloads, takes modules out of archives.
+/// Turns references into images in the spool: resolves, downloads, takes modules out of archives. What the content
+/// store has is copied from there.
 ///
 /// Order:    requests for one reference share one resolution, those for one layer share one download.
 /// Pressure: `must_pause` says that the channel is full; a download that is a chunk ahead of its lanes then stops
@@ -126,6 +127,7 @@ class ImageSource {
   async::awaitable<void> run(std::shared_ptr<Image> image, Origin origin);
   async::awaitable<Result<void>> fill(std::shared_ptr<Image> image, Origin origin);
   async::awaitable<Result<bool>> fill_from_spool(std::shared_ptr<Image> image, Origin origin);
+  async::awaitable<Result<bool>> fill_from_store(std::shared_ptr<Image> image, Origin origin);
   async::awaitable<Result<void>> download(std::shared_ptr<Image> image, Origin origin, DownloadPlaces::Ticket place);
   async::awaitable<Result<void>> extract(std::shared_ptr<Image> image, std::shared_ptr<store::SpoolFile> archive,
                                          Origin origin);
@@ -135,7 +137,8 @@ class ImageSource {
   async::awaitable<std::shared_ptr<store::SpoolFile>> find_verified(Digest digest);
   async::awaitable<Result<std::shared_ptr<store::SpoolFile>>> reserve(std::uint64_t size);
   async::awaitable<void> wait_for_room(std::shared_ptr<Image> image, const Origin& origin,
-                                       DownloadPlaces::Ticket place);
+                                       const registry::BlobStream& blob, DownloadPlaces::Ticket place);
+  async::awaitable<void> look_around();
   void use(Image& image, Image::Phase phase, const Digest& digest, std::shared_ptr<store::SpoolFile> file,
            std::uint64_t size);
 
@@ -156,6 +159,8 @@ class ImageSource {
   std::vector<HashSet> hash_sets_;  ///< those in use
   std::uint32_t hashing_ = 0;
   DownloadPlaces places_;
+  std::uint32_t paused_ = 0;  ///< downloads that wait for room
+  bool is_looking_around_ = false;
   async::Event room_;      ///< in the channel
   async::Event released_;  ///< a download ended, began or pauses: somebody else may begin
   async::TaskGroup group_;

@@ -29,6 +29,9 @@ Probe::Probe(observe::Metrics& metrics)
       downloaded_bytes(
           metrics.counter("propeller_bridge_downloaded_bytes_total", "Blob bytes received from registries.")),
       spool_hits(metrics.counter("propeller_bridge_spool_hits_total", "Images that were in the spool already.")),
+      store_hits(metrics.counter("propeller_bridge_store_hits_total", "Images taken from the content store.")),
+      remembered(metrics.counter("propeller_bridge_remembered_manifests_total",
+                                 "Images found by what a registry that did not answer had said before.")),
       downloads_paused(
           metrics.counter("propeller_bridge_downloads_paused_total", "Times a full channel paused a download.")),
       registry_retries(metrics.counter("propeller_bridge_registry_retries_total",

@@ -19,6 +19,8 @@ struct Probe {
   observe::Counter& downloads;         ///< blobs fetched from a registry
   observe::Counter& downloaded_bytes;
   observe::Counter& spool_hits;        ///< images that were at hand
+  observe::Counter& store_hits;        ///< images that came from the content store
+  observe::Counter& remembered;        ///< manifests as they were the last time: the registry did not answer
   observe::Counter& downloads_paused;  ///< times a full channel paused a download
   observe::Counter& registry_retries;
   observe::Counter& broker_disconnects;

@@ -19,9 +19,11 @@ StreamHttp::StreamHttp(Options options, ChunkChannel& channel, OnImage on_image,
 
 StreamHttp::~StreamHttp() { stop(); }
 
-Result<void> StreamHttp::start() {
+Result<void> StreamHttp::start(const OpenStore& open_store) {
   if (auto opened = spool_.open(); !opened) return opened;
-  client_ = std::make_unique<registry::Client>(core_.executor(), options_.registry);
+  if (auto* store = open_store ? open_store() : nullptr; store != nullptr)
+    kept_ = std::make_unique<registry::KeptContent>(core_.executor(), *store, pool_);
+  client_ = std::make_unique<registry::Client>(core_.executor(), options_.registry, kept_.get());
   source_ = std::make_unique<ImageSource>(
       core_.executor(), *client_, spool_, pool_, options_.stream, [this] { return channel_.is_full(); }, probe_);
   lanes_group_ = std::make_unique<async::TaskGroup>(core_.executor());
@@ -41,6 +43,8 @@ void StreamHttp::stop() {
     self.lanes_.clear();
     self.source_.reset();
     self.client_.reset();
+    if (self.kept_) co_await self.kept_->stop();
+    self.kept_.reset();
   };
   async::asio::co_spawn(core_.executor(), unwind(*this), async::asio::use_future).wait();
   pool_.join();

@@ -45,7 +45,7 @@ struct Wanted {
 ///
 /// Order:    see ChunkChannel; the last chunk of an image is handed over only after its SHA-256 was verified.
 /// Errors:   ChunkChannel::fail() of the lane.
-/// Threads:  one of its own (`StreamHTTP`) and one for blocking work; fetch(), feed(), forget(), wake() from any.
+/// Threads:  one of its own (`StreamHTTP`) and two for blocking work; fetch(), feed(), forget(), wake() from any.
 /// Lifetime: `channel` and `probe` outlive it. stop() joins.
 class StreamHttp {
  public:
@@ -53,6 +53,8 @@ class StreamHttp {
     config::Registry registry;
     config::Stream stream;
   };
+  /// What the site keeps of registries; null: nothing. Called when the spool is open. Lifetime: until stop() is over.
+  using OpenStore = std::function<store::ContentStore*()>;
   /// Called on this worker's thread.
   using OnImage = std::function<void(LaneId, ImageInfo)>;
 
@@ -62,7 +64,7 @@ class StreamHttp {
   StreamHttp& operator=(const StreamHttp&) = delete;
 
   /// Opens the spool and starts the thread. Errors: io, overloaded (another process has the spool).
-  [[nodiscard]] Result<void> start();
+  [[nodiscard]] Result<void> start(const OpenStore& open_store);
   void stop();
 
   /// Finds the image for a lane; OnImage or a failed lane follows.
@@ -98,8 +100,9 @@ class StreamHttp {
   Probe& probe_;
 
   store::Spool spool_;
-  async::asio::thread_pool pool_{1};
+  async::asio::thread_pool pool_{2};
   async::Core core_{"StreamHTTP"};
+  std::unique_ptr<registry::KeptContent> kept_;  ///< null: there is no store
   std::unique_ptr<registry::Client> client_;
   std::unique_ptr<ImageSource> source_;
   std::unique_ptr<async::TaskGroup> lanes_group_;

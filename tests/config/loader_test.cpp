@@ -156,6 +156,13 @@ TEST(Loader, ChoosesTheSpoolDirectoryByWhatTheMachineOffers) {
   EXPECT_EQ(spool_dir({{"HOME", "/root"}}, true), "/var/cache/propeller-proxy");
   EXPECT_EQ(spool_dir({{"HOME", "/h"}}, false), "/h/.cache/propeller-proxy");
   EXPECT_EQ(spool_dir({}, false), "");
+  const auto store_dir = [](Environment environment) {
+    environment.merge(complete());
+    return load(environment, {}, {.is_root = true, .working_directory = "/nonexistent"}).settings.store.dir.string();
+  };
+  EXPECT_EQ(store_dir({}), "/var/cache/propeller-proxy/cache");
+  EXPECT_EQ(store_dir({{"PROXY_SPOOL_DIR", "/s"}}), "/s/cache");
+  EXPECT_EQ(store_dir({{"PROXY_SPOOL_DIR", "/s"}, {"PROXY_CACHE_DIR", "/c"}}), "/c");
 }
 
 TEST(Loader, FindsDockersConfigInTheHomeDirectoryOnlyWhenItIsThere) {

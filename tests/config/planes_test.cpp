@@ -53,6 +53,7 @@ TEST(Planes, AreDecidedByWhatTheLoadersFound) {
   EXPECT_EQ(planes_of(complete()), kBridge);
   EXPECT_EQ(planes_of({{"PROXY_MQTT_ADDRESS", "tcp://b"}}), kBridge);
   EXPECT_EQ(planes_of({{"PROXY_SPOOL_SIZE", "1GiB"}}), kBridge);
+  EXPECT_EQ(planes_of({{"PROXY_CACHE_SIZE", "1GiB"}}), kBuiltin) << "no more than where something would be kept";
   EXPECT_EQ(planes_of({}, "proxy: {port: 5}"), kForward);
   EXPECT_EQ(planes_of({{"PROXY_SPOOL_SIZE", "1GiB"}}, "cache: {enabled: true}"), kForward);
   EXPECT_EQ(planes_of({{"PROXY_PORT", "0"}}), kForward);

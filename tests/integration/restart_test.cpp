@@ -18,6 +18,8 @@ class Restart : public Site {
       if (entry.is_regular_file() && entry.file_size() >= size_min) files.push_back(entry.path());
     return files;
   }
+  const support::TempDir cache;
+
   void kill_bridge() {
     bridge->process().signal(SIGKILL);
     ASSERT_TRUE(bridge->process().wait_exit());
@@ -152,7 +154,7 @@ TEST_F(Restart, TheSpoolServesWhatItHoldsAfterARestart) {
 }
 
 TEST_F(Restart, TheSpoolStaysWithinItsSize) {
-  start_bridge({{"PROXY_SPOOL_SIZE", "5MB"}});
+  start_bridge({{"PROXY_SPOOL_SIZE", "5MB"}, {"PROXY_CACHE_DIR", (cache / "cache").string()}});
   support::RustProplet device(device_options(), topics);
   for (std::uint64_t i = 0; i < 6; ++i) {
     const std::string module = wasm_module(1'500'000, i);

@@ -1,0 +1,80 @@
+#pragma once
+
+#include <boost/asio/thread_pool.hpp>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "async/core.hpp"
+#include "async/task_group.hpp"
+#include "base/digest.hpp"
+#include "store/content_store.hpp"
+
+namespace propeller::registry {
+
+/// A manifest, byte for byte.
+struct Document {
+  std::string text;
+  std::string content_type;
+  Digest digest;
+  bool is_from_memory = false;  ///< the registry does not answer: this is what it said before
+};
+
+/// A download into the store that has come to its end.
+struct Publication {
+  std::unique_ptr<store::BlobWriter> writer;
+  std::string key;
+  std::string rest = {};  ///< not written yet
+  store::BlobHead head;   ///< where the writer has not begun
+};
+
+/// The content store as the client of registries uses it.
+///
+/// Errors:   a store that is full, broken or crowded keeps nothing and has nothing; nobody hears more of it.
+/// Bound:    documents of kManifestBytesMax; writing at once by ContentStore::kFlightsMax.
+/// Threads:  one core; reading and writing on the pools.
+/// Lifetime: `store` and `pool` outlive it. stop() before it goes.
+/// Source:   docs/adr/0007-the-bridge-on-the-store.md
+class KeptContent {
+ public:
+  KeptContent(const async::asio::any_io_executor& executor, store::ContentStore& store, async::asio::thread_pool& pool);
+
+  /// Null when there is none, or when what is under the key is not for everybody who may look there.
+  [[nodiscard]] async::awaitable<std::shared_ptr<const store::OpenBlob>> find_blob(std::string key);
+  [[nodiscard]] async::awaitable<std::optional<Document>> find_document(std::string key);
+  /// Under all of these keys, in the place of what was there, beside whatever the caller does next.
+  void keep_document(std::vector<std::string> keys, Document document);
+  [[nodiscard]] async::awaitable<void> forget(std::string key);
+
+  /// The place in a download of the key, see ContentStore::join(); nothing of it when the store is crowded.
+  [[nodiscard]] async::awaitable<store::Joined> join(std::string key, Digest digest);
+  /// Reads it off the core. Lifetime: who keeps the file open does so until this returns.
+  [[nodiscard]] async::awaitable<Result<std::string>> read_piece(store::FilePiece piece);
+  /// The last byte is there: writes what is not written yet and makes an entry of it, beside whatever the caller does
+  /// next.
+  void publish(Publication publication) { writing_.spawn(publish_now(std::move(publication))); }
+  /// Waits for what is being written.
+  [[nodiscard]] async::awaitable<void> stop() { return writing_.join(); }
+
+ private:
+  [[nodiscard]] async::awaitable<void> write_document(std::vector<std::string> keys, Document document);
+  [[nodiscard]] async::awaitable<void> write_document(std::string key, const Document& document);
+  [[nodiscard]] static async::awaitable<bool> write_rest(Publication& publication);
+  [[nodiscard]] async::awaitable<void> publish_now(Publication publication);
+  [[nodiscard]] async::awaitable<bool> put_entry(std::string key, const store::BlobHead& head, Digest digest,
+                                                 std::uint64_t size);
+
+  store::ContentStore& store_;
+  async::asio::thread_pool& pool_;
+  async::TaskGroup writing_;
+};
+
+/// The fields that a registry sends with a content, as entries keep them.
+[[nodiscard]] std::string kept_fields(std::string_view content_type, const Digest& digest);
+/// The opposite of the first of them; empty when there is none.
+[[nodiscard]] std::string kept_content_type(std::string_view header_text);
+
+}  // namespace propeller::registry

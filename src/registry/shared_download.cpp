@@ -1,0 +1,150 @@
+#include "registry/shared_download.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace propeller::registry {
+
+using Bytes = std::span<const std::byte>;
+
+namespace {
+
+store::BlobHead head_of(const BlobOrder& order) {
+  return {.header_text = kept_fields("application/octet-stream", order.digest), .length = order.size};
+}
+
+}  // namespace
+
+SharedDownload::SharedDownload(Parts parts, BlobOrder order, Url url, std::string key)
+    : parts_(parts), order_(std::move(order)), url_(std::move(url)), key_(std::move(key)) {}
+
+async::awaitable<Result<void>> SharedDownload::open() {
+  auto joined = co_await parts_.kept.join(key_, order_.digest);
+  reader_ = std::move(joined.reader);
+  writer_ = std::move(joined.writer);
+  if (reader_ && !writer_ && co_await follow()) co_return Result<void>{};
+  reader_.reset();
+  // What was on its way a moment ago may be there by now.
+  auto kept = co_await parts_.kept.find_blob(key_);
+  if (kept && kept->digest() == order_.digest && kept->size() == order_.size) {
+    if (writer_) std::exchange(writer_, nullptr)->decline();
+    kept_ = std::move(kept);
+    co_return Result<void>{};
+  }
+  co_return co_await lead();
+}
+
+/// Whether it is what we want, and comes.
+async::awaitable<bool> SharedDownload::follow() {
+  const auto outcome = co_await reader_->head(std::chrono::steady_clock::now() + parts_.head_patience);
+  const auto* head = outcome ? std::get_if<const store::BlobHead*>(&*outcome) : nullptr;
+  // Nobody who got a writer here keeps it: it goes to the next reader once we have left.
+  const bool is_ours =
+      head != nullptr && (*head)->status == 200 && (*head)->note.empty() && (*head)->length == order_.size;
+  if (!is_ours) reader_.reset();
+  co_return is_ours;
+}
+
+async::awaitable<Result<void>> SharedDownload::lead() {
+  download_ = std::make_unique<BlobDownload>(parts_.fetcher, order_, BlobDownload::Received{});
+  auto opened = co_await download_->open();
+  if (!writer_) co_return opened;
+  // A login may have come in between, and the answer with it.
+  const auto login = co_await parts_.credentials.find(url_);
+  if (!opened || !login || !login->empty()) {
+    std::exchange(writer_, nullptr)->decline();
+    co_return opened;
+  }
+  co_return Result<void>{};
+}
+
+async::awaitable<Result<void>> SharedDownload::go_alone() {
+  download_ = std::make_unique<BlobDownload>(parts_.fetcher, order_, std::move(received_));
+  co_return co_await download_->open();
+}
+
+async::awaitable<Result<Bytes>> SharedDownload::read(std::size_t bytes_max) {
+  if (is_at_end_) co_return Bytes{};
+  if (kept_) co_return co_await read_kept(bytes_max);
+  if (reader_) {
+    auto piece = co_await read_along(bytes_max);
+    if (!piece) co_return std::unexpected(piece.error());
+    if (*piece) co_return **piece;
+    reader_.reset();
+    if (auto alone = co_await go_alone(); !alone) co_return std::unexpected(alone.error());
+  }
+  auto bytes = co_await download_->read(bytes_max);
+  if (!writer_) co_return bytes;
+  if (!bytes) {
+    std::exchange(writer_, nullptr)->fail(bytes.error());
+  } else if (bytes->empty()) {
+    parts_.kept.publish(
+        {.writer = std::move(writer_), .key = key_, .rest = std::move(unwritten_), .head = head_of(order_)});
+  } else {
+    co_await hand_on(*bytes);
+  }
+  co_return bytes;
+}
+
+/// Small blobs are not written before the caller has all of them.
+async::awaitable<void> SharedDownload::hand_on(Bytes bytes) {
+  unwritten_.append(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  if (unwritten_.size() < kPieceBytes && writer_->reader_count() == 0) co_return;
+  auto written = Result<void>{};
+  if (writer_->head() == nullptr) written = co_await writer_->begin(head_of(order_));
+  if (written) written = co_await writer_->write(unwritten_);
+  unwritten_.clear();
+  if (!written) writer_.reset();
+}
+
+/// A blob that has a name is right: nothing is hashed.
+async::awaitable<Result<Bytes>> SharedDownload::read_kept(std::size_t bytes_max) {
+  const auto count = std::min<std::uint64_t>(bytes_max, kept_->size() - received_.bytes);
+  if (count == 0) {
+    is_at_end_ = true;
+    co_return Bytes{};
+  }
+  auto bytes = co_await parts_.kept.read_piece({.file = kept_->fd(), .offset = received_.bytes, .count = count});
+  if (!bytes) co_return std::unexpected(bytes.error());
+  received_.bytes += count;
+  buffer_ = std::move(*bytes);
+  co_return std::as_bytes(std::span(buffer_));
+}
+
+/// Nothing: the rest does not come from there.
+async::awaitable<Result<std::optional<Bytes>>> SharedDownload::read_along(std::size_t bytes_max) {
+  const auto outcome = co_await reader_->read(bytes_max);
+  if (!outcome) {
+    // Its origin is ours: it would give us the same.
+    if (outcome.error().code == Code::digest_mismatch) co_return std::unexpected(outcome.error());
+    co_return std::nullopt;
+  }
+  if (std::holds_alternative<store::End>(*outcome)) {
+    is_at_end_ = true;
+    reader_.reset();
+    co_return Bytes{};
+  }
+  if (const auto* memory = std::get_if<store::MemoryPiece>(&*outcome)) {
+    buffer_ = memory->bytes;
+    co_return take(buffer_);
+  }
+  const auto* file = std::get_if<store::FilePiece>(&*outcome);
+  if (file == nullptr) {
+    // With a writer in hand: whoever reads there besides us gets it.
+    reader_.reset();
+    co_return std::nullopt;
+  }
+  auto bytes = co_await parts_.kept.read_piece(*file);
+  if (!bytes) co_return std::nullopt;
+  buffer_ = std::move(*bytes);
+  co_return take(buffer_);
+}
+
+Bytes SharedDownload::take(std::string_view bytes) {
+  const auto taken = std::as_bytes(std::span(bytes));
+  received_.hash.update(taken);
+  received_.bytes += taken.size();
+  return taken;
+}
+
+}  // namespace propeller::registry

@@ -1,0 +1,67 @@
+#pragma once
+
+#include <chrono>
+#include <memory>
+#include <string>
+
+#include "registry/blob_download.hpp"
+#include "registry/credentials.hpp"
+#include "registry/kept_content.hpp"
+
+namespace propeller::registry {
+
+/// A blob that anybody may have, as one of all those who want it now: the one that downloads it for everybody, or one
+/// that gets it by way of another's download. Whatever becomes of the others, it arrives.
+///
+/// Order:    the caller has the bytes first; the store gets them in pieces of kPieceBytes, or at once where somebody
+/// rides
+///           along. What broke off elsewhere is gone on with alone.
+/// Pressure: as in BlobDownload; readers of what cannot be kept hold it up, see BlobWriter.
+/// Bound:    one buffer besides those of BlobDownload, of kPieceBytes or one read().
+/// Lifetime: what it is made of outlives it.
+class SharedDownload final : public BlobStream {
+ public:
+  /// Each piece is a way to another thread and back: fewer cost less.
+  static constexpr std::size_t kPieceBytes = 256 * 1024;
+
+  struct Parts {
+    Fetcher& fetcher;
+    CredentialSource& credentials;
+    KeptContent& kept;
+    std::chrono::milliseconds head_patience;  ///< how long another's download may take to begin
+  };
+
+  SharedDownload(Parts parts, BlobOrder order, Url url, std::string key);
+
+  /// Once, before read().
+  async::awaitable<Result<void>> open();
+  async::awaitable<Result<std::span<const std::byte>>> read(std::size_t bytes_max) override;
+  [[nodiscard]] bool is_awaited() const override { return writer_ && writer_->reader_count() > 0; }
+
+ private:
+  async::awaitable<bool> follow();
+  async::awaitable<Result<void>> lead();
+  async::awaitable<Result<void>> go_alone();
+  async::awaitable<Result<std::span<const std::byte>>> read_kept(std::size_t bytes_max);
+  async::awaitable<Result<std::optional<std::span<const std::byte>>>> read_along(std::size_t bytes_max);
+  [[nodiscard]] std::span<const std::byte> take(std::string_view bytes);
+  async::awaitable<void> hand_on(std::span<const std::byte> bytes);
+
+  Parts parts_;
+  BlobOrder order_;
+  Url url_;
+  std::string key_;
+
+  // Where the bytes come from: one of these.
+  std::shared_ptr<const store::OpenBlob> kept_;
+  std::unique_ptr<store::BlobReader> reader_;
+  std::unique_ptr<BlobDownload> download_;
+
+  std::unique_ptr<store::BlobWriter> writer_;  ///< for the others
+  std::string unwritten_;                      ///< what they do not have yet
+  BlobDownload::Received received_;            ///< while they come from elsewhere
+  std::string buffer_;
+  bool is_at_end_ = false;
+};
+
+}  // namespace propeller::registry
