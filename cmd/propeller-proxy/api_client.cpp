@@ -87,6 +87,9 @@ std::string host_of(const std::string& address) {
 std::unexpected<Error> failure(CURLcode code, const std::string& address) {
   if (code == CURLE_OPERATION_TIMEDOUT)
     return fail(Code::timeout, Origin::upstream, fmt::format("the proxy's API on {} does not answer in time", address));
+  if (code == CURLE_WRITE_ERROR)
+    return fail(Code::protocol_error, Origin::upstream,
+                fmt::format("what answers on {} is not the API: it says too much at once", address));
   return fail(Code::io, Origin::upstream,
               fmt::format("the proxy does not answer on {} ({}): start it with `propeller-proxy run`, or say with "
                           "--config or --api-port which one is meant",

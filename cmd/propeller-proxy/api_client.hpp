@@ -33,7 +33,7 @@ class ApiClient {
  public:
   static constexpr std::size_t kReplyBytesMax = 64 * 1024 * 1024;
   static constexpr std::size_t kEventBytesMax = 1024 * 1024;
-  static constexpr long kSilenceMaxSeconds = 60;
+  static constexpr long kSilenceMaxSeconds = 300;  ///< a registry may take its time
 
   explicit ApiClient(const config::Api& api);
 

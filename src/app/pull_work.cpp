@@ -154,7 +154,8 @@ async::awaitable<Result<PullWork::Document>> PullWork::manifest(std::string name
 }
 
 async::awaitable<Result<void>> PullWork::read_some() {
-  for (std::uint64_t read = 0; read < kStepBytes;) {
+  const auto end = std::chrono::steady_clock::now() + kStepTime;
+  for (std::uint64_t read = 0; read < kStepBytes && std::chrono::steady_clock::now() < end;) {
     const auto piece = co_await body_->read(kPieceBytes);
     if (!piece) co_return std::unexpected(piece.error());
     if (piece->empty()) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -27,13 +28,15 @@ struct PullQuestion {
 
 /// Fetches an image through the proxy's mirror, part by part, so that the cache has it.
 ///
-/// Bound:    manifests have registry::kManifestBytesMax; of a blob kPieceBytes are in memory; kStepBytes in a step.
+/// Bound:    manifests have registry::kManifestBytesMax; of a blob kPieceBytes are in memory; kStepBytes in a step,
+///           or what comes in kStepTime.
 /// Lifetime: the client outlives it.
 /// Source:   OCI distribution-spec 1.1, "Pull"; image-spec 1.1
 class PullWork final : public StepwiseWork {
  public:
   static constexpr std::size_t kPieceBytes = 64 * 1024;
   static constexpr std::uint64_t kStepBytes = 4 * 1024 * 1024;
+  static constexpr std::chrono::seconds kStepTime{1};
 
   PullWork(ProxyClient& client, PullQuestion question) : client_(client), question_(std::move(question)) {}
   async::awaitable<ServerEvent> step() override;

@@ -67,7 +67,7 @@ struct CachedItem {
 class CacheListing {
  public:
   static constexpr std::size_t kItemsMax = 1000;
-  static constexpr std::size_t kLookedAtMax = 20'000;
+  static constexpr std::size_t kLookedAtMax = 5'000;
 
   /// Where to go on: behind an entry, or, after the last one, behind a blob that no entry names.
   struct Position {

@@ -68,8 +68,13 @@ void StoreSweep::keep_limits() {
   const auto freed = depot_.keep_limits();
   progress_.evicted = freed.blobs;
   progress_.bytes += freed.bytes;
-  strays_ = depot_.find_strays(kStraysMax);
+  find_strays();
   phase_ = Phase::strays;
+}
+
+void StoreSweep::find_strays() {
+  strays_ = depot_.find_strays(kStraysMax);
+  may_be_more_ = strays_.size() == kStraysMax;
 }
 
 void StoreSweep::settle_some() {
@@ -77,12 +82,17 @@ void StoreSweep::settle_some() {
   for (std::size_t files = 0; files < StoreCheck::kStepBlobsMax && left > 0;) {
     if (!current_) {
       if (strays_.empty()) {
+        if (may_be_more_) return find_strays();
         phase_ = Phase::entries;
         return;
       }
       current_ = depot_.open_stray(strays_.back());
       strays_.pop_back();
-      if (!current_) continue;
+      if (!current_) {
+        // Of what cannot be opened there will always be more.
+        may_be_more_ = false;
+        continue;
+      }
     }
     const auto before = current_->bytes();
     const auto state = current_->go_on(left);

@@ -62,13 +62,12 @@ struct SweepProgress {
 /// when they are what their name says), entries whose content is gone, and, with `takes_unnamed`, blobs that no entry
 /// names and nobody has pinned.
 ///
-/// Bound:    a step reads about StoreCheck::kStepBytesMax of one file, or drops kStepBlobsMax blobs; kStraysMax files
-/// at
-///           a time.
+/// Bound:    a step reads about StoreCheck::kStepBytesMax of one file, or drops kStepBlobsMax blobs; it knows
+///           kStraysMax files at a time.
 /// Threads:  one step at a time, where the disk and SQLite may be waited for. Lifetime: the depot outlives it.
 class StoreSweep {
  public:
-  static constexpr std::size_t kStraysMax = 100'000;
+  static constexpr std::size_t kStraysMax = 1024;
 
   StoreSweep(Depot& depot, bool takes_unnamed) : depot_(depot), takes_unnamed_(takes_unnamed) {}
   /// Errors: io, of the index.
@@ -77,6 +76,7 @@ class StoreSweep {
  private:
   enum class Phase { limits, strays, entries, unnamed, done };
   void keep_limits();
+  void find_strays();
   void settle_some();
   [[nodiscard]] Result<void> drop_orphans();
   [[nodiscard]] Result<void> drop_unnamed();
@@ -86,6 +86,7 @@ class StoreSweep {
   Phase phase_ = Phase::limits;
   SweepProgress progress_;
   std::vector<BlobDigest> strays_;
+  bool may_be_more_ = false;  ///< strays, behind those
   std::optional<BlobCheck> current_;
   std::optional<BlobDigest> after_;
 };

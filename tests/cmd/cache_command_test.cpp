@@ -3,6 +3,7 @@
 
 #include "base/digest.hpp"
 #include "cache_site.hpp"
+#include "forward/scripted_origin.hpp"
 
 namespace propeller::cmd {
 namespace {
@@ -96,6 +97,24 @@ TEST_F(CacheCommand, ItUsesTheTokenWhereTheApiWantsOne) {
   const auto refused = cache({"ls"});
   EXPECT_EQ(refused.exit_code, 1);
   EXPECT_THAT(refused.err, HasSubstr("the user who may read " + token.string()));
+}
+
+TEST_F(CacheCommand, SomethingElseOnThatPortIsNotTakenForTheApi) {
+  const auto said = [&](const std::string& type, const std::string& body, const std::vector<std::string>& words) {
+    forward::ScriptedOrigin other(
+        [&](const support::SeenRequest&) { return forward::scripted(200, "Content-Type: " + type + "\r\n", body); });
+    auto all = words;
+    all.push_back("--api-port");
+    all.push_back(other.url("").substr(other.url("").rfind(':') + 1));
+    const auto outcome = cache(all);
+    EXPECT_EQ(outcome.exit_code, 1);
+    return outcome.err;
+  };
+  EXPECT_THAT(said("text/html", "<html>", {"ls"}), HasSubstr("is not the API"));
+  EXPECT_THAT(said("application/json", "[]", {"ls"}), HasSubstr("has no entries"));
+  EXPECT_THAT(said("text/event-stream", std::string(2 * 1024 * 1024, 'x'), {"verify"}), HasSubstr("too much at once"));
+  EXPECT_THAT(said("text/event-stream", "event: progress\ndata: {}\n\n", {"verify"}),
+              HasSubstr("ended before it was done"));
 }
 
 TEST_F(CacheCommand, WhatMakesNoSenseIsAUsageError) {

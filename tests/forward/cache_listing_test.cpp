@@ -1,8 +1,14 @@
 #include "forward/cache_listing.hpp"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/use_future.hpp>
+
 #include "base/digest.hpp"
+#include "support/environment.hpp"
 
 namespace propeller::forward {
 namespace {
@@ -50,6 +56,41 @@ TEST(CacheListing, DockerHubIsOneHost) {
   EXPECT_FALSE(EntryFilter{.repository = "alpine"}.fits(layer));
   EXPECT_FALSE(EntryFilter{.host = "ghcr.io"}.fits(layer));
   EXPECT_TRUE(EntryFilter{.host = "GHCR.io"}.fits(entry("https://ghcr.io:8443/x")));
+}
+
+// A filter that fits little must not read a million entries for one page.
+TEST(CacheListing, APageLooksAtNoMoreThanItsBoundAndTheNextGoesOn) {
+  namespace asio = boost::asio;
+  const support::TempDir files;
+  observe::Metrics metrics;
+  store::Probe probe(metrics);
+  asio::io_context core(1);
+  asio::thread_pool pool(2);
+  store::ContentStore store({.directory = files / "cache", .free_bytes_min = 0}, pool, probe);
+  ASSERT_TRUE(store.open());
+  const auto run = [&](auto task) {
+    auto future = asio::co_spawn(core, std::move(task), asio::use_future);
+    core.restart();
+    core.run();
+    return future.get();
+  };
+  for (std::size_t i = 0; i < CacheListing::kLookedAtMax; ++i)
+    ASSERT_TRUE(run(store.put_entry({.key = fmt::format("https://a/{:06}", i)})));
+  ASSERT_TRUE(run(store.put_entry({.key = "https://b/"})));
+  CacheListing listing(store, cache::kSecondsMax);
+  const EntryFilter filter{.host = "b"};
+  const auto first = run(listing.list(filter, {}, 10));
+  ASSERT_TRUE(first);
+  EXPECT_TRUE(first->items.empty());
+  ASSERT_TRUE(first->next);
+  const auto second = run(listing.list(filter, *first->next, 10));
+  ASSERT_TRUE(second);
+  ASSERT_EQ(second->items.size(), 1U);
+  EXPECT_EQ(second->items[0].key, "https://b/");
+  EXPECT_FALSE(second->next);
+  EXPECT_EQ(run(listing.purge({.host = "a"}))->entries, CacheListing::kLookedAtMax);
+  store.close();
+  pool.join();
 }
 
 TEST(CacheListing, EveryConditionHasToFit) {

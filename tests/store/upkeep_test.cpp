@@ -162,6 +162,13 @@ TEST_F(UpkeepTest, ACleanUpTakesInFilesThatAreRightAndRemovesThoseThatAreNot) {
   EXPECT_FALSE(fs::exists(blob_path(digest_of("wrong"))));
 }
 
+TEST_F(UpkeepTest, MoreStrayFilesThanAreKnownAtATimeAreAllSettled) {
+  open();
+  for (std::size_t i = 0; i < StoreSweep::kStraysMax + 1; ++i)
+    std::ofstream(blob_path(digest_of(std::to_string(i)))) << i;
+  EXPECT_EQ(sweep().adopted, StoreSweep::kStraysMax + 1);
+}
+
 TEST_F(UpkeepTest, ACleanUpTakesWhatNoEntryNamesOnlyWhenToldTo) {
   open();
   name("one", "a");
