@@ -32,6 +32,15 @@ TEST(CacheListing, AKeySaysWhatItIsAndWhereItIsFrom) {
   EXPECT_EQ(facts_of_key(""), (KeyFacts{}));
 }
 
+// The bridge's own entries have who they are for before the URL.
+TEST(CacheListing, WhatTheBridgeKeepsIsOfItsRepositoryToo) {
+  const std::string key = "bridge:anybody:https://ghcr.io/v2/owner/image/manifests/latest";
+  EXPECT_EQ(facts_of_key(key), (KeyFacts{EntryKind::tag, "ghcr.io", "owner/image"}));
+  EXPECT_TRUE(EntryFilter{.repository = "ghcr.io/owner/image"}.fits(entry(key)));
+  EXPECT_TRUE(EntryFilter{.prefix = "bridge:"}.fits(entry(key)));
+  EXPECT_FALSE(EntryFilter{.prefix = "https://ghcr.io/"}.fits(entry(key)));
+}
+
 TEST(CacheListing, AKeyMeansItsVariantsAndNothingThatOnlyBeginsSo) {
   const EntryFilter filter{.key = "https://a/page"};
   EXPECT_TRUE(filter.fits(entry("https://a/page")));
