@@ -11,6 +11,7 @@ namespace {
 constexpr std::string_view kAge = "response age=";
 constexpr std::string_view kVariant = " variant=";
 constexpr std::string_view kVary = "vary ";
+constexpr std::string_view kTag = "tag ";
 
 }  // namespace
 
@@ -33,6 +34,13 @@ std::string vary_note(std::string_view names) { return std::string(kVary).append
 std::optional<std::string_view> parse_vary_note(std::string_view text) {
   if (!text.starts_with(kVary)) return std::nullopt;
   return text.substr(kVary.size());
+}
+
+std::string tag_note(std::string_view digest) { return std::string(kTag).append(digest); }
+
+std::optional<std::string_view> parse_tag_note(std::string_view text) {
+  if (!text.starts_with(kTag)) return std::nullopt;
+  return text.substr(kTag.size());
 }
 
 }  // namespace propeller::cache

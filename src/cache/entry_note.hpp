@@ -24,4 +24,8 @@ struct ResponseNote {
 [[nodiscard]] std::string vary_note(std::string_view names);
 [[nodiscard]] std::optional<std::string_view> parse_vary_note(std::string_view text);
 
+/// Beside an entry without a response: the digest that a tag stands for. "tag sha256:<hex>"
+[[nodiscard]] std::string tag_note(std::string_view digest);
+[[nodiscard]] std::optional<std::string_view> parse_tag_note(std::string_view text);
+
 }  // namespace propeller::cache

@@ -47,6 +47,9 @@ void for_each_key(const Visit& visit) {
   visit("cache.content_aware", kAtOnce, [](auto& f) -> auto& { return f.cache.is_content_aware; });
   visit("cache.http", kAtOnce, [](auto& f) -> auto& { return f.cache.are_http_rules_on; });
   visit("cache.ttl", kAtOnce, [](auto& f) -> auto& { return f.cache.ttl_max; });
+  visit("cache.private", kAtOnce, [](auto& f) -> auto& { return f.cache.private_content; });
+  visit("cache.private_ttl", kAtOnce, [](auto& f) -> auto& { return f.cache.private_ttl; });
+  visit("cache.tag_window", kAtOnce, [](auto& f) -> auto& { return f.cache.tag_window; });
   visit("mirror.enabled", kAtRestart, [](auto& f) -> auto& { return f.mirror.is_enabled; });
   visit("mirror.default", kAtRestart, [](auto& f) -> auto& { return f.mirror.default_name; });
   visit("mirror.upstreams", kAtRestart, [](auto& f) -> auto& { return f.mirror.upstreams; });

@@ -11,6 +11,15 @@ std::string_view to_string(EvictionPolicy policy) {
   return "";
 }
 
+std::string_view to_string(PrivateContent content) {
+  switch (content) {
+    case PrivateContent::verify: return "verify";
+    case PrivateContent::proxy_credentials: return "proxy-credentials";
+    case PrivateContent::never: return "never";
+  }
+  return "";
+}
+
 std::string_view to_string(ApiAuth auth) { return auth == ApiAuth::token ? "token" : "loopback"; }
 
 std::string_view to_string(UpstreamScheme scheme) {

@@ -122,6 +122,13 @@ struct RuntimeRules {
 
 enum class EvictionPolicy { s3fifo, sieve, lru };
 
+/// What becomes of content that was asked for with credentials.
+enum class PrivateContent {
+  verify,             ///< kept; who asks for it gets it when the origin accepts his own credentials
+  proxy_credentials,  ///< kept when the proxy's own brought it, for everybody who may use those
+  never
+};
+
 struct Cache {
   bool is_enabled = false;  ///< the built-in default, without any file, has it on
   std::filesystem::path dir = "./cache";
@@ -133,6 +140,9 @@ struct Cache {
   bool is_content_aware = false;
   bool are_http_rules_on = true;         ///< what no pattern matches is kept as RFC 9111 lets a shared cache
   std::chrono::milliseconds ttl_max{0};  ///< by those rules nothing is fresh for longer; 0: as long as its origin says
+  PrivateContent private_content = PrivateContent::verify;
+  std::chrono::milliseconds private_ttl{5 * 60 * 1000};  ///< how long an origin's yes to a caller holds
+  std::chrono::milliseconds tag_window{10 * 1000};       ///< how long a tag is not asked about again
 
   friend bool operator==(const Cache&, const Cache&) = default;
 };
@@ -213,6 +223,7 @@ struct Forward {
 };
 
 [[nodiscard]] std::string_view to_string(EvictionPolicy policy);
+[[nodiscard]] std::string_view to_string(PrivateContent content);
 [[nodiscard]] std::string_view to_string(ApiAuth auth);
 [[nodiscard]] std::string_view to_string(UpstreamScheme scheme);
 

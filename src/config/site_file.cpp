@@ -18,6 +18,8 @@ namespace {
 
 constexpr std::size_t kCaFilesMax = 64;
 constexpr std::chrono::milliseconds kCacheTtlMax = std::chrono::days(365);
+constexpr std::chrono::milliseconds kPrivateTtlMax = std::chrono::hours(24);
+constexpr std::chrono::milliseconds kTagWindowMax = std::chrono::hours(24);
 
 using V = const std::string&;
 
@@ -135,6 +137,11 @@ void read_cache(YamlSection section, Cache& to) {
   section.boolean("content_aware", to.is_content_aware);
   section.boolean("http", to.are_http_rules_on);
   section.value("ttl", [&](V v) { return set_duration(to.ttl_max, v, std::chrono::milliseconds(0), kCacheTtlMax); });
+  section.value("private", [&](V v) { return set_private_content(to.private_content, v); });
+  section.value("private_ttl",
+                [&](V v) { return set_duration(to.private_ttl, v, std::chrono::milliseconds(0), kPrivateTtlMax); });
+  section.value("tag_window",
+                [&](V v) { return set_duration(to.tag_window, v, std::chrono::milliseconds(0), kTagWindowMax); });
   const bool has_patterns = section.take("patterns") != nullptr;
   std::vector<std::string> patterns;
   section.list("patterns", kCachePatternsMax, [&](V v) -> Refusal {

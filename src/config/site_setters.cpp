@@ -134,6 +134,15 @@ Refusal set_policy(EvictionPolicy& to, const std::string& value) {
   return "allowed are s3fifo, sieve and lru";
 }
 
+Refusal set_private_content(PrivateContent& to, const std::string& value) {
+  for (const auto content : {PrivateContent::verify, PrivateContent::proxy_credentials, PrivateContent::never}) {
+    if (to_string(content) != value) continue;
+    to = content;
+    return std::nullopt;
+  }
+  return "allowed are verify, proxy-credentials and never";
+}
+
 Refusal set_api_auth(ApiAuth& to, const std::string& value) {
   if (value != "loopback" && value != "token")
     return "allowed are loopback (no token needed from there) and token (always)";

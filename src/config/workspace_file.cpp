@@ -22,6 +22,7 @@ constexpr auto kUntrustedKeys = std::to_array<std::string_view>({
     "cache.patterns",
     "cache.policy",
     "cache.ttl",
+    "cache.tag_window",
     "logging.format",
     "logging.include_body",
     "logging.level",

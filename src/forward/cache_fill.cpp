@@ -88,6 +88,8 @@ async::awaitable<Result<void>> CacheFills::keep(CacheFill& fill) {
   const auto blob = co_await fill.writer->finish();
   if (!blob) co_return std::unexpected(blob.error());
   if (!*blob) co_return Result<void>();
+  // Not before its digest has proved that the registry gave it: a page to log in with is a 200, too.
+  if (!fill.caller.empty()) accepted_.add(fill.caller, std::chrono::steady_clock::now(), fill.caller_ttl);
   const auto is_overtaken = [&] { return !fill.url.empty() && invalidations_.generation(fill.url) != fill.generation; };
   if (is_overtaken()) co_return Result<void>();
   const auto& head = *fill.writer->head();

@@ -8,6 +8,7 @@
 #include "forward/cache_counters.hpp"
 #include "forward/content_origin.hpp"
 #include "forward/invalidations.hpp"
+#include "forward/recent_names.hpp"
 #include "store/content_store.hpp"
 
 namespace propeller::forward {
@@ -19,6 +20,8 @@ struct CacheFill {
   std::unique_ptr<store::BlobWriter> writer;
   std::string url = {};                         ///< by the rules of HTTP: what a write to it overtakes is not kept
   std::uint64_t generation = 0;                 ///< of the URL when it was asked for
+  std::string caller = {};                      ///< whose credentials brought it, of private content
+  std::chrono::milliseconds caller_ttl{0};      ///< how long his registry's yes to him holds
   std::optional<store::BlobHead> head = {};     ///< none: an earlier writer has told it
   std::unique_ptr<http::BodySource> body = {};  ///< none: the rest is asked for
 };
@@ -36,8 +39,8 @@ class CacheFills {
   static constexpr std::chrono::milliseconds kResumePause{50};  ///< doubled with each stall
 
   CacheFills(const async::asio::any_io_executor& executor, store::ContentStore& store, CacheCounters& counters,
-             const Invalidations& invalidations)
-      : store_(store), counters_(counters), invalidations_(invalidations), tasks_(executor) {}
+             const Invalidations& invalidations, RecentNames& accepted)
+      : store_(store), counters_(counters), invalidations_(invalidations), accepted_(accepted), tasks_(executor) {}
 
   void spawn(CacheFill fill) { tasks_.spawn(run(std::move(fill))); }
   /// What else goes on without a client: asking whether something still holds, say.
@@ -52,6 +55,7 @@ class CacheFills {
   store::ContentStore& store_;
   CacheCounters& counters_;
   const Invalidations& invalidations_;
+  RecentNames& accepted_;
   async::TaskGroup tasks_;
 };
 

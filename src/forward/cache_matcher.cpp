@@ -6,6 +6,7 @@
 #include <array>
 
 #include "forward/redaction.hpp"
+#include "forward/registry_path.hpp"
 #include "http/syntax.hpp"
 #include "store/entry.hpp"
 
@@ -20,7 +21,7 @@ namespace {
 constexpr std::size_t kSha256Digits = 64;
 constexpr std::size_t kSha512Digits = 128;
 /// Leaves room for a variant behind it.
-constexpr std::size_t kHttpKeyBytesMax = store::Entry::kKeyBytesMax - 128;
+constexpr std::size_t kKeyBytesMax = store::Entry::kKeyBytesMax - 128;
 constexpr std::array<std::string_view, 2> kRegistryTypes{"application/vnd.docker.", "application/vnd.oci."};
 
 bool is_hex(char digit) { return http::hex_value(digit) >= 0; }
@@ -85,6 +86,14 @@ bool names_only_namespace(std::string_view query) {
   return true;
 }
 
+/// Of a registry, which changes whatever is in its path: its tags, and what refers to a digest.
+bool names_a_list(std::string_view path) {
+  if (!path.starts_with("/v2/")) return false;
+  const bool may_be = path.ends_with("/tags/list") || path.find("/referrers/") != std::string_view::npos;
+  const auto parsed = may_be ? parse_registry_path(path) : std::nullopt;
+  return parsed && (parsed->call == RegistryCall::tags || parsed->call == RegistryCall::referrers);
+}
+
 bool any_value(http::FieldView fields, std::string_view name, auto predicate) {
   return std::ranges::any_of(fields, [&](const http::Field& field) {
     return equals_ignoring_case(field.name, name) && predicate(field.value);
@@ -126,7 +135,10 @@ CacheMatcher::CacheMatcher(const config::Cache& settings)
       are_http_rules_on_(settings.are_http_rules_on),
       ttl_max_(settings.ttl_max > std::chrono::milliseconds(0)
                    ? std::chrono::ceil<std::chrono::seconds>(settings.ttl_max)
-                   : cache::kSecondsMax) {
+                   : cache::kSecondsMax),
+      private_content_(settings.private_content),
+      private_ttl_(settings.private_ttl),
+      tag_window_(settings.tag_window) {
   RE2::Options options;
   options.set_log_errors(false);
   for (const auto& pattern : settings.patterns) {
@@ -140,6 +152,7 @@ CacheMatcher::CacheMatcher(CacheMatcher&&) noexcept = default;
 CacheMatcher& CacheMatcher::operator=(CacheMatcher&&) noexcept = default;
 
 bool CacheMatcher::is_cacheable(const CacheRequest& request, bool has_digest) const {
+  if (names_a_list(request.path)) return false;
   // Another query may mean another content, unless the path says which it is.
   if (!request.query.empty() && !has_digest) return false;
   const bool names_content = request.path.find("sha256:") != std::string_view::npos;
@@ -159,20 +172,25 @@ CacheDecision CacheMatcher::check_request(const CacheRequest& request) const {
   };
   // Who wants to be told that something has changed gets no answer from here.
   if (has("If-Match") || has("If-Unmodified-Since")) return decision;
-  decision.digest = digest_in_path(request.path);
+  if (!names_a_list(request.path)) decision.digest = digest_in_path(request.path);
   if (!is_cacheable(request, decision.digest.has_value())) {
-    if (!are_http_rules_on_) return decision;
+    const bool is_plain = names_only_namespace(request.query);
+    decision.is_tag = is_plain && !has("Range") && names_a_tag(request.path) &&
+                      !request.fields.has_member("Cache-Control", "no-store");
+    if (!are_http_rules_on_ && !decision.is_tag) return decision;
     decision.rules = CacheRules::http;
     decision.digest.reset();
-    append_key(!request.query.empty());
-    decision.may_look_up = decision.key.size() <= kHttpKeyBytesMax;
+    append_key(decision.is_tag ? false : !request.query.empty());
+    const bool fits = decision.key.size() <= kKeyBytesMax;
+    decision.is_tag = decision.is_tag && fits;
+    decision.may_look_up = are_http_rules_on_ && fits;
     return decision;
   }
   append_key(!names_only_namespace(request.query));
-  if (decision.key.size() > store::Entry::kKeyBytesMax) return decision;
+  if (decision.key.size() > kKeyBytesMax) return decision;
   decision.may_look_up = true;
   decision.may_store = is_get && !has("Range") && !has("If-None-Match") && !has("If-Modified-Since") &&
-                       !carries_credentials(request.fields) && !request.fields.has_member("Cache-Control", "no-store");
+                       !request.fields.has_member("Cache-Control", "no-store");
   return decision;
 }
 

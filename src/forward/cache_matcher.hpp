@@ -44,16 +44,17 @@ struct CacheDecision {
   bool may_store = false;    ///< the response may become one, if it is fit for that: a plain GET of the whole
   std::string key;           ///< scheme, authority and path; with the query where that may be what gives access
   std::optional<store::BlobDigest> digest;
+  bool is_tag = false;         ///< TagLookup comes first, with `key` as the URL
+  std::string own_login = {};  ///< the upstream whose credentials the mirror sends along, which no field shows
 };
 
 /// Which requests and responses are kept: content by digest under the patterns of the configuration; everything else by
 /// the rules of HTTP (HttpExchange), where those are on.
 ///
-/// What was asked for with credentials is not stored, since an entry answers everybody. A query is part of the key, so
-/// that an entry answers only who has the same signature; `ns` alone is not, which tells a mirror whose content is
-/// meant. 206 never is an entry.
-/// Threads: any; immutable.
-/// Source:  forward-proxy reference, 1.6; docs/adr/0005-who-gets-what-is-cached.md
+/// Credentials are not looked at here: see CachedExchange and cache::may_store(). A query is part of the key, so that
+/// an entry answers only who has the same signature; `ns` alone is not, which tells a mirror whose content is meant.
+/// 206 never is an entry. Threads: any; immutable. Source:  forward-proxy reference, 1.6;
+/// docs/adr/0005-who-gets-what-is-cached.md
 class CacheMatcher {
  public:
   /// The patterns are well formed, as config::check_expression() says; another one matches nothing.
@@ -65,6 +66,12 @@ class CacheMatcher {
   [[nodiscard]] CacheDecision check_request(const CacheRequest& request) const;
   /// How long anything is fresh at most, by the rules of HTTP.
   [[nodiscard]] std::chrono::seconds ttl_max() const { return ttl_max_; }
+  /// What becomes of content that came with credentials.
+  [[nodiscard]] config::PrivateContent private_content() const { return private_content_; }
+  /// How long a registry's yes to a caller holds.
+  [[nodiscard]] std::chrono::milliseconds private_ttl() const { return private_ttl_; }
+  /// For how long a tag is not asked about again.
+  [[nodiscard]] std::chrono::milliseconds tag_window() const { return tag_window_; }
   [[nodiscard]] bool is_storable(const CacheDecision& decision, int status, http::FieldView fields) const;
 
  private:
@@ -74,6 +81,9 @@ class CacheMatcher {
   bool is_content_aware_;
   bool are_http_rules_on_;
   std::chrono::seconds ttl_max_;
+  config::PrivateContent private_content_;
+  std::chrono::milliseconds private_ttl_;
+  std::chrono::milliseconds tag_window_;
   std::vector<std::unique_ptr<re2::RE2>> patterns_;
 };
 

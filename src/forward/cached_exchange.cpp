@@ -4,17 +4,21 @@
 #include "forward/forwarder.hpp"
 #include "forward/stored_body.hpp"
 #include "http/forwarding.hpp"
+#include "http/syntax.hpp"
 
 namespace propeller::forward {
 
 using Answer = std::optional<http::Response>;
 
+using config::PrivateContent;
+
 namespace {
 
-/// Neither a length nor chunks: a connection that broke looks like one that ended. The digest would tell.
-bool has_doubtful_end(const http::ClientResponse& response, bool is_verified) {
-  return !is_verified && !response.body->length() && response.version != http::Version::http_2 &&
-         !response.fields.contains("Transfer-Encoding");
+/// The length says that it is what was asked for, and not a page to log in with.
+bool is_acceptance(const http::ClientResponse& answer, std::optional<std::uint64_t> size) {
+  if (answer.status < 200 || answer.status > 299) return false;
+  const auto length = http::parse_decimal(answer.fields.find("Content-Length").value_or(""));
+  return !length || !size || *length == *size;
 }
 
 }  // namespace
@@ -30,52 +34,114 @@ CachedHead CachedExchange::head_of(const store::BlobHead& head) const {
   return {.status = head.status, .fields = kept_fields(head.header_text), .size = head.length};
 }
 
-async::awaitable<Answer> CachedExchange::look_up() {
-  auto answer = co_await stored();
-  if (request_.head().method != http::Method::get) co_return answer;
-  if (answer) {
+async::awaitable<std::optional<CachedExchange::Stored>> CachedExchange::find(std::string key) const {
+  const auto found = co_await parts_.store.find_entry(std::move(key));
+  if (!found || !*found || !(*found)->digest) co_return std::nullopt;
+  if (decision_.digest && (*found)->digest != decision_.digest) co_return std::nullopt;
+  auto blob = co_await parts_.store.find_blob(*(*found)->digest);
+  if (!blob) co_return std::nullopt;
+  co_return Stored{.entry = *found, .blob = std::move(blob)};
+}
+
+http::Response CachedExchange::answer_from(const Stored& stored) const {
+  const auto& entry = *stored.entry;
+  const auto method = request_.head().method;
+  auto answer =
+      answer_with({.status = entry.status, .fields = kept_fields(entry.header_text), .size = stored.blob->size()},
+                  method, request_.fields());
+  mark_as_hit(answer.fields, entry.stored_at,
+              std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now()));
+  answer.fields.add_view("Cache-Status", "propeller-proxy; hit");
+  return response_from(stored.blob, std::move(answer), method);
+}
+
+void CachedExchange::count(bool is_hit) const {
+  if (request_.head().method != http::Method::get) return;
+  if (is_hit) {
     parts_.counters.count_hit();
   } else {
     parts_.counters.count_miss();
   }
-  co_return answer;
 }
 
-async::awaitable<Answer> CachedExchange::stored() {
-  const auto found = co_await parts_.store.find_entry(decision_.key);
-  if (!found || !*found || !(*found)->digest) co_return std::nullopt;
-  const auto& entry = **found;
-  if (decision_.digest && entry.digest != decision_.digest) co_return std::nullopt;
-  const auto blob = co_await parts_.store.find_blob(*entry.digest);
-  if (!blob) co_return std::nullopt;
-  const auto method = request_.head().method;
-  auto answer = answer_with({.status = entry.status, .fields = kept_fields(entry.header_text), .size = blob->size()},
-                            method, request_.fields());
-  mark_as_hit(answer.fields, entry.stored_at,
-              std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now()));
-  answer.fields.add_view("Cache-Status", "propeller-proxy; hit");
-  co_return response_from(blob, std::move(answer), method);
+async::awaitable<Answer> CachedExchange::look_up() {
+  const auto found = co_await find(decision_.key);
+  if (!found) co_return std::nullopt;
+  count(true);
+  co_return answer_from(*found);
 }
 
 async::awaitable<Answer> CachedExchange::share(http::Destination destination, const http::OutgoingRequest& out) {
-  if (carries_credentials(out.fields)) decision_.may_store = false;
-  origin_ =
-      std::make_shared<const ContentOrigin>(parts_.client, std::move(destination), out, decision_.digest.has_value());
-  if (!decision_.may_store) co_return co_await ride_along();
+  const bool is_verified = decision_.digest.has_value();
+  auto& client = is_verified ? parts_.content_client : parts_.client;
+  origin_ = std::make_shared<const ContentOrigin>(client, std::move(destination), out, is_verified);
+  caller_ = caller_of(
+      {.url = decision_.key, .asked = request_.fields(), .sent = out.fields, .own_login = decision_.own_login});
+  if (decision_.digest) private_key_ = private_key(decision_.key, caller_, matcher_.private_content());
+  if (auto answer = co_await stored_privately()) {
+    outcome_ = CacheOutcome::hit;
+    count(true);
+    co_return answer;
+  }
+  count(false);
+  if (caller_.login != Caller::Login::none) co_return co_await share_privately();
+  co_return decision_.may_store ? co_await begin_or_join() : co_await ride_along();
+}
+
+async::awaitable<Answer> CachedExchange::stored_privately() {
+  const auto found = private_key_ ? co_await find(*private_key_) : std::nullopt;
+  if (!found || !co_await may_have_private(found->blob->size())) co_return std::nullopt;
+  if (caller_.login == Caller::Login::none) {
+    // The registry gives it to everybody: so do we from now on.
+    auto entry = *found->entry;
+    entry.key = decision_.key;
+    (void)co_await parts_.store.put_entry(std::move(entry));
+  }
+  co_return answer_from(*found);
+}
+
+async::awaitable<Answer> CachedExchange::share_privately() {
+  const bool may_begin = std::exchange(decision_.may_store, false);
+  // It may be on its way for everybody.
+  if (auto answer = co_await ride_along()) co_return answer;
+  if (!private_key_) co_return std::nullopt;
+  decision_.key = *private_key_;
+  decision_.may_store = may_begin;
+  is_private_ = true;
+  co_return may_begin ? co_await begin_or_join() : co_await ride_along();
+}
+
+/// Whether the registry would give it to this caller. `size`: of the content, where it is known.
+async::awaitable<bool> CachedExchange::may_have_private(std::optional<std::uint64_t> size) const {
+  if (is_accepted()) co_return true;
+  const auto answer = co_await origin_->ask_whether();
+  if (!answer || !is_acceptance(*answer, size)) co_return false;
+  parts_.accepted.add(caller_.name, std::chrono::steady_clock::now(), matcher_.private_ttl());
+  co_return true;
+}
+
+/// Under proxy_credentials the key says already that they are the same.
+bool CachedExchange::is_accepted() const {
+  return matcher_.private_content() == PrivateContent::proxy_credentials ||
+         parts_.accepted.contains(caller_.name, std::chrono::steady_clock::now());
+}
+
+async::awaitable<Answer> CachedExchange::begin_or_join() {
   auto joined = co_await parts_.store.join({.key = decision_.key, .digest = decision_.digest});
   if (!joined) co_return std::nullopt;
   reader_ = std::move(joined->reader);
   if (!joined->writer) co_return co_await follow();
   // The download that was on its way at the first look may have ended before the second.
-  if (auto answer = co_await stored()) {
+  const auto found = !is_private_ || is_accepted() ? co_await find(decision_.key) : std::nullopt;
+  if (found) {
     joined->writer->decline();
-    co_return answer;
+    co_return answer_from(*found);
   }
   co_return co_await lead(std::move(joined->writer));
 }
 
 async::awaitable<Answer> CachedExchange::lead(std::unique_ptr<store::BlobWriter> writer) {
-  has_led_ = true;
+  outcome_ = CacheOutcome::miss;
   auto received = co_await origin_->ask(&request_);
   if (!received) {
     writer->fail(received.error());
@@ -87,7 +153,7 @@ async::awaitable<Answer> CachedExchange::lead(std::unique_ptr<store::BlobWriter>
                        .validator = std::string(strong_etag(received->fields))};
   const bool is_storable = head.header_text.size() <= store::Entry::kTextBytesMax &&
                            matcher_.is_storable(decision_, received->status, received->fields) &&
-                           !has_doubtful_end(*received, decision_.digest.has_value());
+                           (decision_.digest || !has_doubtful_end(*received));
   if (!is_storable) {
     writer->decline();
     co_return relayed(std::move(*received), parts_.name);
@@ -96,6 +162,8 @@ async::awaitable<Answer> CachedExchange::lead(std::unique_ptr<store::BlobWriter>
   parts_.fills.spawn({.origin = origin_,
                       .key = decision_.key,
                       .writer = std::move(writer),
+                      .caller = is_private_ ? caller_.name : std::string(),
+                      .caller_ttl = matcher_.private_ttl(),
                       .head = std::move(head),
                       .body = std::move(response.body)});
   const auto outcome = co_await reader_->head();
@@ -109,13 +177,15 @@ async::awaitable<Answer> CachedExchange::lead(std::unique_ptr<store::BlobWriter>
 }
 
 async::awaitable<Answer> CachedExchange::follow() {
+  if (is_private_ && !co_await may_have_private(std::nullopt)) co_return std::nullopt;
   auto outcome = co_await reader_->head();
   if (!outcome) co_return error_response(outcome.error());
   if (auto* over = std::get_if<store::TakeOver>(&*outcome)) co_return co_await lead(std::move(over->writer));
   if (const auto* head = std::get_if<const store::BlobHead*>(&*outcome))
     co_return arriving(**head, answer_with(head_of(**head), http::Method::get, {}));
   // It was not for sharing, or it was there already.
-  co_return co_await stored();
+  const auto found = co_await find(decision_.key);
+  co_return found ? Answer(answer_from(*found)) : std::nullopt;
 }
 
 /// For those that cannot begin a download: HEAD, ranges of what is there, callers with credentials.
@@ -123,6 +193,7 @@ async::awaitable<Answer> CachedExchange::ride_along() {
   auto joined = co_await parts_.store.join({.key = decision_.key, .digest = decision_.digest, .may_begin = false});
   if (!joined || !joined->reader) co_return std::nullopt;
   reader_ = std::move(joined->reader);
+  if (is_private_ && !co_await may_have_private(std::nullopt)) co_return std::nullopt;
   const auto outcome = co_await reader_->head();
   if (!outcome) co_return std::nullopt;
   const auto* head = std::get_if<const store::BlobHead*>(&*outcome);

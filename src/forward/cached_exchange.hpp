@@ -7,6 +7,7 @@
 #include "forward/cache_counters.hpp"
 #include "forward/cache_fill.hpp"
 #include "forward/cache_matcher.hpp"
+#include "forward/caller.hpp"
 #include "forward/recent_names.hpp"
 #include "http/client.hpp"
 #include "http/server.hpp"
@@ -17,16 +18,22 @@ namespace propeller::forward {
 /// What the exchanges of one core work with.
 struct CacheParts {
   http::Sender& client;
+  http::Sender& content_client;  ///< follows redirects, for what a digest verifies
   store::ContentStore& store;
   CacheCounters& counters;
   CacheFills& fills;
   const Invalidations& invalidations;
   RecentNames& unshared;  ///< URLs whose responses were not for sharing, the last time
+  RecentNames& accepted;  ///< callers whose credentials a registry has accepted
   std::string_view name;  ///< ours in Via
 };
 
 /// One request that the matcher has taken: answered from the store, along with a download on its way, or as the one
 /// that begins it.
+///
+/// What came with credentials is kept under a key of its own (private_key()), and has flights of its own. Nobody gets
+/// it, or rides along with it, before its registry has accepted his own credentials for that repository: for the one
+/// who downloads it the answer to that is enough, everybody else is asked for by HEAD.
 ///
 /// Order:    look_up(), then share(). Nothing from both: forward it as if there were no cache.
 /// Lifetime: of the handler's call; what it refers to outlives it.
@@ -39,16 +46,28 @@ class CachedExchange {
   CachedExchange(CacheParts parts, const CacheMatcher& matcher, http::Request& request, CacheDecision decision)
       : parts_(parts), matcher_(matcher), request_(request), decision_(std::move(decision)) {}
 
-  /// A hit.
+  /// A hit that is for everybody.
   async::awaitable<std::optional<http::Response>> look_up();
   /// `out` is the request as it would be sent, with what the header rules add.
   async::awaitable<std::optional<http::Response>> share(http::Destination destination,
                                                         const http::OutgoingRequest& out);
-  /// Whether it asked the origin.
-  [[nodiscard]] bool has_led() const { return has_led_; }
+  /// Of what share() answered.
+  [[nodiscard]] CacheOutcome outcome() const { return outcome_; }
 
  private:
-  async::awaitable<std::optional<http::Response>> stored();
+  struct Stored {
+    std::shared_ptr<const store::Entry> entry;
+    std::shared_ptr<const store::OpenBlob> blob;
+  };
+
+  async::awaitable<std::optional<Stored>> find(std::string key) const;
+  [[nodiscard]] http::Response answer_from(const Stored& stored) const;
+  async::awaitable<bool> may_have_private(std::optional<std::uint64_t> size) const;
+  [[nodiscard]] bool is_accepted() const;
+  async::awaitable<std::optional<http::Response>> stored_privately();
+  async::awaitable<std::optional<http::Response>> share_privately();
+  void count(bool is_hit) const;
+  async::awaitable<std::optional<http::Response>> begin_or_join();
   async::awaitable<std::optional<http::Response>> lead(std::unique_ptr<store::BlobWriter> writer);
   async::awaitable<std::optional<http::Response>> follow();
   async::awaitable<std::optional<http::Response>> ride_along();
@@ -62,7 +81,10 @@ class CachedExchange {
   CacheDecision decision_;
   std::shared_ptr<const ContentOrigin> origin_;
   std::unique_ptr<store::BlobReader> reader_;
-  bool has_led_ = false;
+  Caller caller_;
+  std::optional<std::string> private_key_;  ///< of what came with credentials, where that may be kept
+  bool is_private_ = false;                 ///< the key is that of private content
+  CacheOutcome outcome_ = CacheOutcome::coalesced;
 };
 
 }  // namespace propeller::forward

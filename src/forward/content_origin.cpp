@@ -54,6 +54,11 @@ Result<void> check(const http::ClientResponse& answer, const store::BlobHead& he
 
 bool may_pass(const Error& error) { return error.origin == Origin::upstream && error.code != Code::digest_mismatch; }
 
+bool has_doubtful_end(const http::ClientResponse& response) {
+  return !response.body->length() && response.version != http::Version::http_2 &&
+         !response.fields.contains("Transfer-Encoding");
+}
+
 ContentOrigin::ContentOrigin(http::Sender& client, http::Destination destination, const http::OutgoingRequest& request,
                              bool is_verified)
     : client_(client),
@@ -80,6 +85,13 @@ async::awaitable<Result<http::ClientResponse>> ContentOrigin::ask_again(http::Fi
   auto question = request();
   cache::add_validators(question.fields, stored);
   question.informational = informational;
+  co_return co_await client_.send(destination_, question);
+}
+
+async::awaitable<Result<http::ClientResponse>> ContentOrigin::ask_whether() const {
+  auto question = request();
+  question.method = "HEAD";
+  for (const auto* field : {"Range", "If-Range", "If-None-Match", "If-Modified-Since"}) question.fields.remove(field);
   co_return co_await client_.send(destination_, question);
 }
 

@@ -30,6 +30,9 @@ class ContentOrigin {
   [[nodiscard]] async::awaitable<Result<http::ClientResponse>> ask_again(http::FieldView stored,
                                                                          http::InformationalSink* informational) const;
 
+  /// HEAD of it: whether who asks would get it.
+  [[nodiscard]] async::awaitable<Result<http::ClientResponse>> ask_whether() const;
+
   /// The rest of what `head` began, from `part.offset` on: with a closed Range and If-Range. A redirect is not
   /// followed; Content-Range and ETag have to fit. Of an upstream that sends the whole again what is there is skipped.
   ///
@@ -52,6 +55,9 @@ class ContentOrigin {
   http::Fields fields_;
   bool is_verified_;
 };
+
+/// Neither a length nor chunks: a connection that broke looks like one that ended.
+[[nodiscard]] bool has_doubtful_end(const http::ClientResponse& response);
 
 /// Whether asking once more may help.
 [[nodiscard]] bool may_pass(const Error& error);

@@ -4,6 +4,8 @@
 
 #include "forward/http_exchange.hpp"
 #include "forward/proxy_status.hpp"
+#include "forward/rewritten_request.hpp"
+#include "forward/tag_lookup.hpp"
 #include "http/forwarding.hpp"
 #include "http/uri.hpp"
 #include "net/relay.hpp"
@@ -93,12 +95,14 @@ http::Response error_response(const Error& error) {
 
 Forwarder::Forwarder(const async::asio::any_io_executor& executor, Parts parts)
     : client_(parts.client),
+      content_client_(parts.content_client),
       connector_(parts.connector),
       tunnel_idle_(parts.tunnel_idle),
       store_(parts.store),
       counters_(parts.counters),
-      invalidations_(parts.invalidations) {
-  if (store_ != nullptr) fills_.emplace(executor, *store_, counters_, invalidations_);
+      invalidations_(parts.invalidations),
+      accepted_(parts.accepted) {
+  if (store_ != nullptr) fills_.emplace(executor, *store_, counters_, invalidations_, accepted_);
 }
 
 async::awaitable<void> Forwarder::stop() {
@@ -116,18 +120,20 @@ CacheDecision Forwarder::decide(http::Request& request, const Target& target, co
                                                .query = head.path.substr(std::min(query + 1, head.path.size())),
                                                .fields = head.fields});
   // Nothing in the request says that a login was needed: the rules of HTTP would take it for everybody's.
-  if (target.is_private && decision.rules != CacheRules::content) return {};
-  if (target.is_private) decision.may_store = false;
+  if (target.is_private && decision.rules != CacheRules::content) decision.may_look_up = false;
+  if (target.is_private) decision.own_login = target.registry;
   return decision;
 }
 
 CacheParts Forwarder::cache_parts(const Policy& policy) {
   return {.client = client_,
+          .content_client = content_client_,
           .store = *store_,
           .counters = counters_,
           .fills = *fills_,
           .invalidations = invalidations_,
           .unshared = unshared_,
+          .accepted = accepted_,
           .name = policy.name};
 }
 
@@ -159,6 +165,44 @@ async::awaitable<void> Forwarder::forget_changed(const http::Request& request, c
     invalidations_.add(url);
     co_await CachedResponses(*store_).forget(std::move(url));
   }
+  co_await forget_what_names(*store_, origin, std::string(request.head().path));
+}
+
+/// A manifest by its tag is the content that the tag names.
+async::awaitable<std::optional<http::Response>> Forwarder::answer_tag(http::Request& request,
+                                                                      const CacheDecision& decision,
+                                                                      const Target& target, const PolicyPtr& policy,
+                                                                      const http::Destination& destination,
+                                                                      const http::OutgoingRequest& out) {
+  TagLookup tag(cache_parts(*policy), *policy->cache, request, decision);
+  auto outcome = co_await tag.resolve(destination, out);
+  if (auto* response = std::get_if<http::Response>(&outcome)) co_return std::move(*response);
+  const auto* named = std::get_if<TagLookup::Named>(&outcome);
+  if (named == nullptr) co_return std::nullopt;
+  RewrittenRequest by_digest(request, path_by_digest(request.head().path, named->digest.to_string()));
+  auto response = co_await forward(by_digest, target, policy);
+  if (response.status == 404 && !named->is_new) {
+    co_await tag.forget();
+    co_return std::nullopt;
+  }
+  if (named->is_stale) response.fields.set("Cache-Status", "propeller-proxy; hit; detail=stale");
+  co_return response;
+}
+
+/// What no path names by its digest.
+async::awaitable<std::optional<http::Response>> Forwarder::answer_by_rules(http::Request& request,
+                                                                           CacheDecision decision, const Target& target,
+                                                                           const PolicyPtr& policy,
+                                                                           const http::Destination& destination,
+                                                                           const http::OutgoingRequest& out) {
+  if (decision.is_tag) {
+    if (auto answered = co_await answer_tag(request, decision, target, policy, destination, out)) co_return answered;
+  }
+  if (!decision.may_look_up) co_return std::nullopt;
+  HttpExchange exchange(cache_parts(*policy), *policy->cache, request, std::move(decision));
+  auto answered = co_await exchange.answer(destination, out);
+  if (!answered) co_return std::nullopt;
+  co_return counted(std::move(*answered), exchange.outcome(), request, target);
 }
 
 async::awaitable<http::Response> Forwarder::forward(http::Request& request, Target target, PolicyPtr policy) {
@@ -169,7 +213,7 @@ async::awaitable<http::Response> Forwarder::forward(http::Request& request, Targ
   const bool is_asked = decision.may_look_up;
   std::optional<CachedExchange> content;
   if (decision.may_look_up && decision.rules == CacheRules::content) {
-    content.emplace(cache_parts(*policy), *policy->cache, request, decision);
+    content.emplace(cache_parts(*policy), *policy->cache, request, std::move(decision));
     if (auto hit = co_await content->look_up()) co_return counted(std::move(*hit), CacheOutcome::hit, request, target);
   }
   auto out = outgoing(request, target, *policy);
@@ -179,14 +223,11 @@ async::awaitable<http::Response> Forwarder::forward(http::Request& request, Targ
   if (!out->upgrade.empty()) destination.http2 = http::Http2Use::never;
   connector_.route(destination, *out);
   if (content) {
-    if (auto shared = co_await content->share(destination, *out)) {
-      const auto outcome = content->has_led() ? CacheOutcome::miss : CacheOutcome::coalesced;
-      co_return counted(std::move(*shared), outcome, request, target);
-    }
-  } else if (is_asked) {
-    HttpExchange exchange(cache_parts(*policy), *policy->cache, request, std::move(decision));
-    if (auto answered = co_await exchange.answer(destination, *out))
-      co_return counted(std::move(*answered), exchange.outcome(), request, target);
+    if (auto shared = co_await content->share(destination, *out))
+      co_return counted(std::move(*shared), content->outcome(), request, target);
+  } else if (decision.is_tag || decision.may_look_up) {
+    if (auto kept = co_await answer_by_rules(request, std::move(decision), target, policy, destination, *out))
+      co_return std::move(*kept);
   }
   auto answer = co_await client_.send(destination, *out);
   if (!answer) co_return error_response(answer.error());

@@ -45,10 +45,12 @@ class Forwarder {
  public:
   struct Parts {
     http::Sender& client;
+    http::Sender& content_client;  ///< follows redirects of what is asked for by digest
     Connector& connector;
     store::ContentStore* store;  ///< null: nothing is kept
     CacheCounters& counters;
     Invalidations& invalidations;
+    RecentNames& accepted;                  ///< callers, see CachedExchange
     std::chrono::milliseconds tunnel_idle;  ///< how long an upgraded connection may carry nothing
   };
   static constexpr std::size_t kUnsharedMax = 4096;
@@ -65,15 +67,25 @@ class Forwarder {
   [[nodiscard]] CacheParts cache_parts(const Policy& policy);
   [[nodiscard]] http::Response counted(http::Response response, CacheOutcome outcome, const http::Request& request,
                                        const Target& target);
+  async::awaitable<std::optional<http::Response>> answer_by_rules(http::Request& request, CacheDecision decision,
+                                                                  const Target& target, const PolicyPtr& policy,
+                                                                  const http::Destination& destination,
+                                                                  const http::OutgoingRequest& out);
+  async::awaitable<std::optional<http::Response>> answer_tag(http::Request& request, const CacheDecision& decision,
+                                                             const Target& target, const PolicyPtr& policy,
+                                                             const http::Destination& destination,
+                                                             const http::OutgoingRequest& out);
   async::awaitable<void> forget_changed(const http::Request& request, const Target& target,
                                         const http::ClientResponse& answer);
 
   http::Sender& client_;
+  http::Sender& content_client_;
   Connector& connector_;
   const std::chrono::milliseconds tunnel_idle_;
   store::ContentStore* const store_;
   CacheCounters& counters_;
   Invalidations& invalidations_;
+  RecentNames& accepted_;
   std::optional<CacheFills> fills_;
   RecentNames unshared_{kUnsharedMax, kUnsharedFor};
 };

@@ -146,7 +146,7 @@ async::awaitable<Answer> HttpExchange::lead(std::unique_ptr<store::BlobWriter> w
 
 Answer HttpExchange::passed(http::Response response) {
   if (stored_ && verdict_.may_outlive_errors && is_error(response.status)) return from_store("hit; detail=stale");
-  if (!stored_) parts_.unshared.add(url_, std::chrono::steady_clock::now());
+  if (!stored_ && response.status != 304) parts_.unshared.add(url_, std::chrono::steady_clock::now());
   add_cache_status(response.fields, fmt::format("fwd={}", stored_ ? "stale" : "uri-miss"));
   return response;
 }

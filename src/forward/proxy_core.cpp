@@ -100,9 +100,10 @@ ProxyCore::ProxyCore(async::Core& core, ProxyShared& shared, PolicyPtr policy)
                  shared.mirror),
       client_(core.executor(), connector_, client_limits(shared.settings.proxy.timeouts)),
       sender_(core.executor(), client_, connector_, policy_, shared.mirror),
+      content_sender_(sender_, client_, connector_, policy_),
       server_(server_limits(shared.settings.proxy.timeouts)),
-      forwarder_(core.executor(), {sender_, connector_, shared.store, *shared.cache_counters, *shared.invalidations,
-                                   shared.settings.proxy.timeouts.tunnel_idle}),
+      forwarder_(core.executor(), {sender_, content_sender_, connector_, shared.store, *shared.cache_counters,
+                                   *shared.invalidations, shared.accepted, shared.settings.proxy.timeouts.tunnel_idle}),
       mirror_(forwarder_, shared.mirror),
       tunnels_({.connector = connector_,
                 .server = server_,
@@ -139,6 +140,7 @@ void ProxyCore::set_policy(PolicyPtr policy) {
   policy_ = std::move(policy);
   connector_.set_policy(policy_);
   sender_.set_policy(policy_);
+  content_sender_.set_policy(policy_);
   tunnels_.set_policy(policy_);
 }
 

@@ -11,6 +11,7 @@
 #include "config/forward_settings.hpp"
 #include "forward/cache_counters.hpp"
 #include "forward/connector.hpp"
+#include "forward/content_sender.hpp"
 #include "forward/forwarder.hpp"
 #include "forward/invalidations.hpp"
 #include "forward/limited_stream.hpp"
@@ -35,13 +36,15 @@ namespace propeller::forward {
 struct ProxyShared {
   static constexpr std::size_t kRefusingMax = 1024;
   static constexpr std::chrono::hours kRefusingFor{24};
+  static constexpr std::size_t kAcceptedMax = 8192;
 
   config::Forward settings;
   std::shared_ptr<net::ClientTls> client_tls;
   std::shared_ptr<net::CertificateAuthority> authority;
   std::unique_ptr<net::ServerTls> server_tls;
   VerifiedLogins logins;
-  RecentNames refusing{kRefusingMax, kRefusingFor};  ///< hosts whose clients refused our certificate
+  RecentNames refusing{kRefusingMax, kRefusingFor};             ///< hosts whose clients refused our certificate
+  RecentNames accepted{kAcceptedMax, std::chrono::minutes(5)};  ///< callers, see CachedExchange
   Observer observer;
   store::ContentStore* store = nullptr;  ///< null: nothing is kept
   CacheCounters* cache_counters = nullptr;
@@ -100,6 +103,7 @@ class ProxyCore {
   Connector connector_;
   http::Client client_;
   RegistrySender sender_;
+  ContentSender content_sender_;
   http::Server server_;
   Forwarder forwarder_;
   Mirror mirror_;

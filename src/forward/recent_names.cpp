@@ -2,10 +2,10 @@
 
 namespace propeller::forward {
 
-void RecentNames::add(std::string name, Time now) {
+void RecentNames::add(std::string name, Time now, std::chrono::milliseconds kept_for) {
   const std::lock_guard lock(mutex_);
   if (const auto known = by_name_.find(name); known != by_name_.end()) {
-    known->second->until = now + kept_for_;
+    known->second->until = now + kept_for;
     entries_.splice(entries_.end(), entries_, known->second);
     return;
   }
@@ -13,7 +13,7 @@ void RecentNames::add(std::string name, Time now) {
     by_name_.erase(entries_.front().name);
     entries_.pop_front();
   }
-  const auto place = entries_.insert(entries_.end(), {.name = std::move(name), .until = now + kept_for_});
+  const auto place = entries_.insert(entries_.end(), {.name = std::move(name), .until = now + kept_for});
   by_name_.emplace(place->name, place);
 }
 

@@ -21,7 +21,9 @@ class RecentNames {
   RecentNames(std::size_t entries_max, std::chrono::seconds kept_for)
       : entries_max_(entries_max), kept_for_(kept_for) {}
 
-  void add(std::string name, Time now);
+  void add(std::string name, Time now) { add(std::move(name), now, kept_for_); }
+  /// For another time than the usual one.
+  void add(std::string name, Time now, std::chrono::milliseconds kept_for);
   [[nodiscard]] bool contains(std::string_view name, Time now) const;
   [[nodiscard]] std::size_t size() const;
 

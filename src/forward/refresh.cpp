@@ -13,12 +13,6 @@ namespace {
 
 constexpr int kNotModified = 304;
 
-/// Neither a length nor chunks: a connection that broke looks like one that ended.
-bool has_doubtful_end(const http::ClientResponse& response) {
-  return !response.body->length() && response.version != http::Version::http_2 &&
-         !response.fields.contains("Transfer-Encoding");
-}
-
 /// Who keeps a response without a Date writes down when it came (RFC 9110 section 6.6.1).
 void add_date(http::Fields& fields, cache::sys_seconds now) {
   std::array<char, http::kDateBytes> text{};
@@ -28,25 +22,20 @@ void add_date(http::Fields& fields, cache::sys_seconds now) {
 
 }  // namespace
 
-async::awaitable<std::optional<std::string>> Refresh::place_of(const http::ClientResponse& response,
-                                                               cache::sys_seconds received) {
-  const auto request = question_.origin->fields();
-  const bool may_be_kept = cache::may_store({.method = http::Method::get,
-                                             .credentials = credentials_in(request),
-                                             .is_request_no_store = question_.is_request_no_store,
-                                             .status = response.status,
-                                             .fields = response.fields,
-                                             .received = received});
-  if (!may_be_kept || has_doubtful_end(response)) co_return std::nullopt;
-  co_return co_await CachedResponses(parts_.store)
-      .place(question_.url, cache::vary_names(response.fields).value_or(std::vector<std::string>()), request);
+bool Refresh::may_be_kept(const http::ClientResponse& response, cache::sys_seconds received) const {
+  return cache::may_store({.method = http::Method::get,
+                           .credentials = credentials_in(question_.origin->fields()),
+                           .is_request_no_store = question_.is_request_no_store,
+                           .status = response.status,
+                           .fields = response.fields,
+                           .received = received}) &&
+         !has_doubtful_end(response);
 }
 
-store::BlobHead Refresh::head_of(const http::ClientResponse& response, cache::sys_seconds requested,
-                                 cache::sys_seconds received) const {
-  const auto names = cache::vary_names(response.fields).value_or(std::vector<std::string>());
+store::BlobHead Refresh::head_of(const http::ClientResponse& response, const std::vector<std::string>& vary_names,
+                                 cache::sys_seconds requested, cache::sys_seconds received) const {
   const cache::ResponseNote note{.initial_age = cache::initial_age(response.fields, requested, received),
-                                 .variant = cache::variant_of(names, question_.origin->fields())};
+                                 .variant = cache::variant_of(vary_names, question_.origin->fields())};
   return {.status = response.status,
           .header_text = kept_header_text(response.fields, CacheRules::http),
           .length = response.body->length(),
@@ -72,9 +61,14 @@ async::awaitable<Result<Refresh::Outcome>> Refresh::run(std::unique_ptr<store::B
   }
   const auto now = wall_seconds();
   if (!received->fields.contains("Date")) add_date(received->fields, now);
-  auto head = head_of(*received, requested, now);
-  const auto key = head.header_text.size() <= store::Entry::kTextBytesMax ? co_await place_of(*received, now)
-                                                                          : std::optional<std::string>();
+  store::BlobHead head;
+  std::optional<std::string> key;
+  if (may_be_kept(*received, now)) {
+    const auto names = cache::vary_names(received->fields).value_or(std::vector<std::string>());
+    head = head_of(*received, names, requested, now);
+    if (head.header_text.size() <= store::Entry::kTextBytesMax)
+      key = co_await CachedResponses(parts_.store).place(question_.url, names, question_.origin->fields());
+  }
   if (!key) {
     // A success takes the place of what was there, kept or not; an error does not.
     const bool is_superseded = stored && received->status < 400;

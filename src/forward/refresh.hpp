@@ -53,9 +53,9 @@ class Refresh {
                                                       http::InformationalSink* informational);
 
  private:
-  [[nodiscard]] async::awaitable<std::optional<std::string>> place_of(const http::ClientResponse& response,
-                                                                      cache::sys_seconds received);
-  [[nodiscard]] store::BlobHead head_of(const http::ClientResponse& response, cache::sys_seconds requested,
+  [[nodiscard]] bool may_be_kept(const http::ClientResponse& response, cache::sys_seconds received) const;
+  [[nodiscard]] store::BlobHead head_of(const http::ClientResponse& response,
+                                        const std::vector<std::string>& vary_names, cache::sys_seconds requested,
                                         cache::sys_seconds received) const;
 
   Parts parts_;

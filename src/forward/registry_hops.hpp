@@ -7,10 +7,10 @@
 
 namespace propeller::forward {
 
-/// Sends what a registry of the mirror makes us ask elsewhere: its token server, the storage that it redirects to. Such
-/// a host is checked like any that a client names, unless it is the registry's own.
+/// Sends what a registry makes us ask elsewhere: its token server, the storage that it redirects to. Such a host is
+/// checked like any that a client names, unless it is the own one of a registry of the mirror.
 ///
-/// Errors:   not_allowed; those of the client.
+/// Errors:   not_allowed; those of the client; protocol_error for too many or wrong redirects.
 /// Threads:  one core. Lifetime: `client` and `connector` outlive it.
 class RegistryHops {
  public:
@@ -18,13 +18,25 @@ class RegistryHops {
       : client_(client), connector_(connector), policy_(std::move(policy)) {}
 
   void set_policy(PolicyPtr policy) { policy_ = std::move(policy); }
-  [[nodiscard]] async::awaitable<Result<http::ClientResponse>> send(const MirrorRegistry& registry, const http::Uri& to,
+  /// `registry` is null for one that the client itself named.
+  [[nodiscard]] async::awaitable<Result<http::ClientResponse>> send(const MirrorRegistry* registry, const http::Uri& to,
                                                                     http::OutgoingRequest& request) const;
+  /// What is at the end of the redirect `answer`, which is what `at` said to `request`: after kRedirectsMax at most.
+  [[nodiscard]] async::awaitable<Result<http::ClientResponse>> follow(const MirrorRegistry* registry, http::Uri at,
+                                                                      http::ClientResponse answer,
+                                                                      const http::OutgoingRequest& request) const;
 
  private:
   http::Client& client_;
   Connector& connector_;
   PolicyPtr policy_;
 };
+
+/// Reads what is left of an answer that nobody gets: its connection serves again where that is short.
+async::awaitable<void> pass_over(http::ClientResponse answer);
+
+/// Docker-Content-Digest, where `path` of a registry names it: neither registries nor storage need say what the client
+/// knows already.
+void fill_digest(std::string_view path, http::ClientResponse& answer);
 
 }  // namespace propeller::forward

@@ -106,7 +106,7 @@ async::awaitable<Result<registry::Token>> RegistryLogin::fetch_token(registry::T
   if (registry_.origin.scheme == "https" && realm->scheme != "https")
     co_return unauthorized("the token server that is named is without encryption");
   auto request = token_request(*realm, key, credentials, forms_);
-  auto answer = co_await hops_.send(registry_, *realm, request);
+  auto answer = co_await hops_.send(&registry_, *realm, request);
   if (!answer) co_return std::unexpected(answer.error());
   if (answer->status != kOk) {
     credentials_.forget(registry_.url);

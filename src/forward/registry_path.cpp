@@ -117,4 +117,17 @@ NamespaceQuery take_namespace(std::string_view query) {
   return taken;
 }
 
+bool names_a_tag(std::string_view path) {
+  if (path.find("/manifests/") == std::string_view::npos) return false;
+  const auto parsed = parse_registry_path(path);
+  return parsed && parsed->call == RegistryCall::manifest && check_names(*parsed) &&
+         parsed->reference.find(':') == std::string::npos;
+}
+
+std::string path_by_digest(std::string_view path, std::string_view digest) {
+  const auto query_at = std::min(path.find('?'), path.size());
+  const auto name_at = path.substr(0, query_at).rfind('/') + 1;
+  return std::string(path.substr(0, name_at)).append(digest).append(path.substr(query_at));
+}
+
 }  // namespace propeller::forward

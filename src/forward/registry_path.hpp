@@ -31,6 +31,11 @@ struct RegistryPath {
 /// Errors: bad_reference, with what is wrong with the repository's name, the tag or the digest.
 [[nodiscard]] Result<void> check_names(const RegistryPath& path);
 
+/// Whether this is a manifest by its tag.
+[[nodiscard]] bool names_a_tag(std::string_view path);
+/// `path`, with a query or without, of the same manifest by its digest.
+[[nodiscard]] std::string path_by_digest(std::string_view path, std::string_view digest);
+
 /// A query without its `ns`, and that one by itself, decoded.
 struct NamespaceQuery {
   std::optional<std::string> name = {};

@@ -30,8 +30,6 @@ class RegistrySender final : public http::Sender {
   async::awaitable<Result<http::ClientResponse>> send_with_login(const MirrorRegistry& registry,
                                                                  const http::Destination& destination,
                                                                  http::OutgoingRequest& request);
-  async::awaitable<Result<http::ClientResponse>> follow(const MirrorRegistry& registry, http::ClientResponse answer,
-                                                        const http::OutgoingRequest& request);
 
   http::Client& client_;
   RegistryHops hops_;

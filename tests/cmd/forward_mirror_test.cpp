@@ -134,7 +134,7 @@ TEST_F(ForwardMirror, StatusAndMetricsSayHowMuchARegistryStillAllows) {
       fmt::format("enabled: true, upstreams: [{{name: docker.io, url: 'http://127.0.0.1:{}'}}]", registry.port()));
   EXPECT_THAT(metrics(), HasSubstr("propeller_forward_mirror_rate_limit_remaining{registry=\"docker.io\"} -1"));
   auto client = http::Peer::connect(port_);
-  client.send("GET /v2/acme/m/manifests/v1 HTTP/1.1\r\nHost: site\r\n\r\n");
+  client.send("GET /v2/acme/m/tags/list HTTP/1.1\r\nHost: site\r\n\r\n");
   auto asked = registry.accept();
   asked.read_head();
   asked.send(

@@ -1,6 +1,7 @@
 // What the keys of `cache` and `recording` do, seen from outside: each test fails when its key is not heeded.
 #include <gmock/gmock.h>
 
+#include <atomic>
 #include <optional>
 
 #include "base/digest.hpp"
@@ -174,6 +175,66 @@ TEST_F(ForwardStorageKeys, TtlCapsWhatAnOriginSays) {
     EXPECT_TRUE(wait_until([&] { return metrics().contains("\npropeller_store_blobs 1\n"); }));
     const auto again = curl({origin.url()});
     EXPECT_EQ(again.has("propeller-proxy; hit"), std::string(ttl) == "30s") << again.output;
+    stop();
+  }
+}
+
+// Of two callers whom the registry accepts: says whether the second one gets what the first one has brought, and asks
+// how often he is asked for.
+TEST_F(ForwardStorageKeys, PrivateSaysWhatBecomesOfContentThatCameWithCredentials) {
+  const std::string bytes = "private bytes";
+  const auto path = "/v2/acme/m/blobs/" + base::sha256(bytes).to_string();
+  for (const auto* mode : {"verify", "proxy-credentials", "never"}) {
+    forward::ScriptedOrigin registry([&](const support::SeenRequest& request) {
+      if (request.field("authorization").empty()) return forward::scripted(401, "", "");
+      const auto response = forward::scripted(200, "", bytes);
+      return request.method == "HEAD" ? response.substr(0, response.size() - bytes.size()) : response;
+    });
+    start_with_cache(std::string("enabled: true, min_free: 0, private: ") + mode);
+    const auto as = [&](const std::string& who) {
+      return curl({"-H", "Authorization: Bearer " + who, registry.url(path)});
+    };
+    EXPECT_TRUE(as("ann").has(bytes));
+    const bool is_kept = std::string(mode) == "verify";
+    if (is_kept) EXPECT_TRUE(wait_until([&] { return metrics().contains("\npropeller_store_blobs 1\n"); }));
+    EXPECT_EQ(as("bob").has("X-Cache: HIT"), is_kept) << mode;
+    EXPECT_TRUE(curl({registry.url(path)}).has("401")) << mode;
+    stop();
+  }
+}
+
+TEST_F(ForwardStorageKeys, AYesToACallerHoldsForPrivateTtl) {
+  const std::string bytes = "private bytes";
+  for (const auto* ttl : {"0s", "1h"}) {
+    std::atomic<int> heads = 0;
+    forward::ScriptedOrigin registry([&](const support::SeenRequest& request) {
+      if (request.method == "HEAD") ++heads;
+      const auto response = forward::scripted(200, "", bytes);
+      return request.method == "HEAD" ? response.substr(0, response.size() - bytes.size()) : response;
+    });
+    start_with_cache(std::string("enabled: true, min_free: 0, private_ttl: ") + ttl);
+    const auto url = registry.url("/v2/acme/m/blobs/" + base::sha256(bytes).to_string());
+    const auto ask = [&] { return curl({"-H", "Authorization: Bearer ann", url}); };
+    EXPECT_TRUE(ask().has(bytes));
+    EXPECT_TRUE(wait_until([&] { return metrics().contains("\npropeller_store_blobs 1\n"); }));
+    EXPECT_TRUE(ask().has("X-Cache: HIT"));
+    EXPECT_EQ(heads, std::string(ttl) == "0s" ? 1 : 0);
+    stop();
+  }
+}
+
+TEST_F(ForwardStorageKeys, ATagIsNotAskedAboutWithinTagWindow) {
+  for (const auto* window : {"0s", "1h"}) {
+    std::atomic<int> heads = 0;
+    const auto digest = base::sha256("{}").to_string();
+    forward::ScriptedOrigin registry([&](const support::SeenRequest& request) {
+      if (request.method == "HEAD") ++heads;
+      const auto response = forward::scripted(200, "Docker-Content-Digest: " + digest + "\r\n", "{}");
+      return request.method == "HEAD" ? response.substr(0, response.size() - 2) : response;
+    });
+    start_with_cache(std::string("enabled: true, min_free: 0, tag_window: ") + window);
+    for (int i = 0; i < 2; ++i) get(registry.url("/v2/acme/m/manifests/latest"));
+    EXPECT_EQ(heads, std::string(window) == "0s" ? 2 : 1);
     stop();
   }
 }

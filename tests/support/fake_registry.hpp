@@ -110,6 +110,7 @@ class FakeRegistry {
     std::shared_ptr<const Content> content;
     std::string body;  ///< where there is no content
     std::size_t offset = 0;
+    bool is_head_alone = false;
   };
   struct Injected {
     std::string part;
