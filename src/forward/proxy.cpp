@@ -7,6 +7,7 @@
 
 #include "base/clock.hpp"
 #include "base/random.hpp"
+#include "config/forward_changes.hpp"
 #include "forward/proxy_core.hpp"
 #include "forward/proxy_status.hpp"
 #include "net/address.hpp"
@@ -137,8 +138,7 @@ Result<void> Proxy::apply(const config::Forward& settings) {
   mine.proxy.proxy_protocol = settings.proxy.proxy_protocol;
   mine.tls.passthrough = settings.tls.passthrough;
   mine.tls.is_passthrough_learned = settings.tls.is_passthrough_learned;
-  mine.cache.patterns = settings.cache.patterns;
-  mine.cache.is_content_aware = settings.cache.is_content_aware;
+  mine.cache = config::keep_until_restart(mine, settings).cache;
   apply(settings.rules);
   return {};
 }

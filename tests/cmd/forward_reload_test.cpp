@@ -3,6 +3,7 @@
 
 #include <csignal>
 
+#include "forward/scripted_origin.hpp"
 #include "forward_site.hpp"
 
 namespace propeller::cmd {
@@ -66,6 +67,22 @@ TEST_F(ForwardReload, WhatNeedsARestartIsNamedAndKeepsItsValue) {
   save(rule("again"));
   EXPECT_TRUE(becomes("again"));
   EXPECT_TRUE(api("/api/status").has("\"needs_restart\":[]")) << "they are as they were";
+}
+
+TEST_F(ForwardReload, WhatIsKeptIsDecidedByTheSavedFile) {
+  forward::ScriptedOrigin origin(
+      [](const support::SeenRequest&) { return forward::scripted(200, "Cache-Control: max-age=600\r\n", "page"); });
+  const auto cache = [&](const std::string& keys) {
+    return usual("cache: {enabled: true, min_free: 0, dir: " + (files_ / "cache").string() + keys + "}\n");
+  };
+  write_config(cache(""));
+  start();
+  const auto is_hit = [&] { return curl({origin.url()}).has("X-Cache: HIT"); };
+  EXPECT_TRUE(wait_until(is_hit));
+  save(cache(", http: off"));
+  EXPECT_TRUE(wait_until([&] { return !is_hit(); })) << log();
+  save(cache(", http: on"));
+  EXPECT_TRUE(wait_until(is_hit)) << log();
 }
 
 // A save of any key threw away what the API had set.
