@@ -105,7 +105,8 @@ class Service:
 class Playground:
     """Use as a context manager; `broker`, `registry` and `bridge` are started one by one."""
 
-    def __init__(self, binary, settings=None):
+    def __init__(self, binary, settings=None, has_proxy=False):
+        """`has_proxy`: the site's HTTP proxy runs beside the bridge, as the mirror of the registry."""
         self.binary = str(Path(binary).resolve())
         self.folder = Path(tempfile.mkdtemp(prefix="propeller-site-"))
         self.broker_port, self.registry_port, self.health_port = free_port(), free_port(), free_port()
@@ -115,7 +116,8 @@ class Playground:
         self.broker = self._broker()
         self.registry = self._registry()
         self.images = Images(self.registry_url)
-        self.bridge = self._bridge(settings or {})
+        self.mirror_url = f"http://127.0.0.1:{free_port()}"
+        self.bridge = self._bridge(settings or {}, ["run", "--config", str(self._site_file())] if has_proxy else [])
 
     def __enter__(self):
         return self
@@ -141,7 +143,17 @@ class Playground:
         return Service("docker-registry", command, lambda: status_of(self.registry_url + "/v2/") == 200,
                        self.folder / "registry.log")
 
-    def _bridge(self, settings):
+    def _site_file(self):
+        config = self.folder / "propeller-proxy.yaml"
+        config.write_text(
+            f"proxy: {{listen: ['{self.mirror_url.removeprefix('http://')}']}}\n"
+            f"api: {{listen: '127.0.0.1:{free_port()}'}}\n"
+            f"tls: {{cert_dir: {self.folder}/certs}}\n"
+            f"cache: {{enabled: true, dir: {self.folder}/cache, min_free: 0}}\n"
+            f"mirror: {{enabled: true, upstreams: [{{name: docker.io, url: '{self.registry_url}'}}]}}\n")
+        return config
+
+    def _bridge(self, settings, arguments):
         environment = {
             "PATH": os.environ.get("PATH", ""),
             "PROXY_MQTT_ADDRESS": self.broker_url,
@@ -153,7 +165,7 @@ class Playground:
             "PROXY_SPOOL_DIR": str(self.folder / "spool"),
             **settings,
         }
-        return Service("propeller-proxy", [self.binary], lambda: status_of(self.health_url) == 200,
+        return Service("propeller-proxy", [self.binary, *arguments], lambda: status_of(self.health_url) == 200,
                        self.folder / "bridge.log", environment)
 
     def fetch_command(self, reference, output, *flags):

@@ -1,14 +1,20 @@
 #!/usr/bin/env python3
-"""A WASM module travels from a real registry through a real broker to a device, and arrives as it was.
+"""A WASM module travels from a real registry through a real broker to a device, and arrives as it was. Then the registry
+is stopped, and an image that was pulled once is pulled again, by a client of the mirror and by a device.
 
     tools/demo/demo.py PROPELLER_PROXY      (`make demo` builds it and installs what is missing)
 """
+import json
 import sys
 import time
+import urllib.request
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import playground as pg  # noqa: E402
+
+
+MANIFESTS = "application/vnd.oci.image.manifest.v1+json, application/vnd.docker.distribution.manifest.v2+json"
 
 
 def deliver(site, name, module, flags=()):
@@ -27,6 +33,29 @@ def deliver(site, name, module, flags=()):
     print(f"  {name:<22} {how:<15} {len(delivered):>9,} bytes in {seconds * 1000:5.0f} ms   sha256 {pg.sha256(delivered)[:12]} = pushed")
 
 
+def pull(site, name, tag):
+    """As a container engine with the mirror pulls: what the tag names, then each blob. Returns how many were hits."""
+    began = time.monotonic()
+    hits, total, size = 0, 0, 0
+
+    def get(path):
+        nonlocal hits, total, size
+        request = urllib.request.Request(f"{site.mirror_url}/v2/{name}/{path}?ns=docker.io", headers={"Accept": MANIFESTS})
+        with pg.http.open(request, timeout=60) as response:
+            content = response.read()
+            hits += response.headers["X-Cache"] == "HIT"
+        total, size = total + 1, size + len(content)
+        return content
+
+    manifest = json.loads(get(f"manifests/{tag}"))
+    for part in (manifest["config"], *manifest["layers"]):
+        if pg.sha256(get(f"blobs/{part['digest']}")) != part["digest"].removeprefix("sha256:"):
+            raise pg.Problem(f"{name}: {part['digest']} is not what was pulled")
+    milliseconds = (time.monotonic() - began) * 1000
+    print(f"  {name + ':' + tag:<22} {'mirror':<15} {size:>9,} bytes in {milliseconds:5.0f} ms   {hits} of {total} parts were here")
+    return hits == total
+
+
 def main():
     if len(sys.argv) != 2:
         print(__doc__, file=sys.stderr)
@@ -34,7 +63,7 @@ def main():
     add = pg.module_from_text(Path(__file__).with_name("add.wasm.txt"))
     big = pg.grown(add, 5_000_000)
     try:
-        with pg.Playground(sys.argv[1]) as site:
+        with pg.Playground(sys.argv[1], has_proxy=True) as site:
             site.broker.start()
             site.registry.start()
             print(f"mosquitto on 127.0.0.1:{site.broker_port}, docker-registry on 127.0.0.1:{site.registry_port}")
@@ -49,11 +78,18 @@ def main():
             code, printed = site.fetch("acme/nothing", site.folder / "nothing.wasm")
             if code == 0:
                 raise pg.Problem("an image that does not exist was delivered")
-            print(f"  {'acme/nothing':<22} {printed.splitlines()[0].removeprefix('propeller-proxy fetch: ')}")
+            print(f"  {'acme/nothing':<22} {printed.splitlines()[-1].removeprefix('propeller-proxy fetch: ')}")
+            print(f"a client pulls through the mirror {site.mirror_url}, which takes what the bridge has fetched:")
+            pull(site, "acme/big", "v1")
+            site.registry.stop()
+            print("the registry is stopped; the client pulls again, and a device asks once more:")
+            if not pull(site, "acme/big", "v1"):
+                raise pg.Problem("a part of the second pull was not in the cache")
+            deliver(site, "acme/big:v1", big)
             code = site.bridge.stop()
             if code != 0:
                 raise pg.Problem(f"the bridge ended with {code} after SIGTERM:\n" + "".join(site.bridge.log_tail()))
-            print("the bridge stopped cleanly; broker and registry stopped too")
+            print("the proxy stopped cleanly; the broker stopped too")
     except pg.Problem as problem:
         print(f"demo: {problem}", file=sys.stderr)
         return 1
