@@ -19,7 +19,7 @@ libarchive-dev libzstd-dev libssl-dev libtomlplusplus-dev libsqlite3-dev libgtes
 libnghttp2-dev libyaml-cpp-dev libre2-dev libcrypt-dev
 "
 test_needs="
-mosquitto mosquitto-clients docker-registry iproute2 openssl curl ca-certificates nghttp2-client skopeo npm
+mosquitto mosquitto-clients docker-registry iproute2 openssl curl ca-certificates nghttp2-client skopeo npm containerd
 "
 bench_needs="
 wrk nginx-light|nginx-core|nginx-full varnish squid-openssl
@@ -30,7 +30,7 @@ podman buildah runc podman-compose aardvark-dns netavark debootstrap iptables
 bare_needs="debootstrap"
 
 # Units of the packages above that Debian would enable.
-services="mosquitto.service docker-registry.service nginx.service varnish.service varnishncsa.service squid.service podman.service podman.socket podman-restart.service
+services="mosquitto.service docker-registry.service nginx.service varnish.service varnishncsa.service squid.service podman.service podman.socket podman-restart.service containerd.service
 podman-auto-update.service podman-auto-update.timer"
 
 say() { printf 'setup: %s\n' "$*"; }
