@@ -8,6 +8,7 @@
 #include "api_client.hpp"
 #include "command.hpp"
 #include "config/parse.hpp"
+#include "observe/escape.hpp"
 
 namespace propeller::cmd {
 
@@ -32,8 +33,11 @@ struct CacheCall {
   }
 };
 
+constexpr std::size_t kShownBytesMax = 16 * 1024;
+
 int failed(std::string_view why) {
-  fmt::print(stderr, "propeller-proxy cache: {}\n", why);
+  // A registry's own words may be in it: nothing there may move the terminal's cursor.
+  fmt::print(stderr, "propeller-proxy cache: {}\n", observe::text_message(why, kShownBytesMax));
   return kExitFailure;
 }
 
@@ -93,7 +97,7 @@ void print_row(const json& entry, bool has_digests) {
   fmt::print("{:>10}  {:<6}  {:<5}  {:<20}  {:<3}  {}{}\n", readable_bytes(number_of(entry, "size")),
              text_of(entry, "kind"), state, used, flag_of(entry, "pinned") ? "pin" : "-",
              has_digests ? fmt::format("{:<71}  ", text_of(entry, "digest")) : "",
-             key.empty() ? text_of(entry, "digest") : key);
+             key.empty() ? text_of(entry, "digest") : observe::text_message(key, kShownBytesMax));
 }
 
 /// What stands in a table goes to a terminal: nothing there may move its cursor. The API's keys have no controls.

@@ -14,12 +14,7 @@ using config::PrivateContent;
 
 namespace {
 
-/// The length says that it is what was asked for, and not a page to log in with.
-bool is_acceptance(const http::ClientResponse& answer, std::optional<std::uint64_t> size) {
-  if (answer.status < 200 || answer.status > 299) return false;
-  const auto length = http::parse_decimal(answer.fields.find("Content-Length").value_or(""));
-  return !length || !size || *length == *size;
-}
+constexpr bool is_success(int status) { return status >= 200 && status <= 299; }
 
 }  // namespace
 
@@ -75,8 +70,11 @@ async::awaitable<Answer> CachedExchange::share(http::Destination destination, co
   const bool is_verified = decision_.digest.has_value();
   auto& client = is_verified ? parts_.content_client : parts_.client;
   origin_ = std::make_shared<const ContentOrigin>(client, std::move(destination), out, is_verified);
-  caller_ = caller_of(
-      {.url = decision_.key, .asked = request_.fields(), .sent = out.fields, .own_login = decision_.own_login});
+  caller_ = caller_of({.url = decision_.key,
+                       .asked = request_.fields(),
+                       .sent = out.fields,
+                       .secret_fields = out.secret_fields,
+                       .own_login = decision_.own_login});
   if (decision_.digest) private_key_ = private_key(decision_.key, caller_, matcher_.private_content());
   if (auto answer = co_await stored_privately()) {
     outcome_ = CacheOutcome::hit;
@@ -90,7 +88,7 @@ async::awaitable<Answer> CachedExchange::share(http::Destination destination, co
 
 async::awaitable<Answer> CachedExchange::stored_privately() {
   const auto found = private_key_ ? co_await find(*private_key_) : std::nullopt;
-  if (!found || !co_await may_have_private(found->blob->size())) co_return std::nullopt;
+  if (!found || !co_await ask_for_caller() || !is_admitted(found->blob->size())) co_return std::nullopt;
   if (caller_.login == Caller::Login::none) {
     // The registry gives it to everybody: so do we from now on.
     auto entry = *found->entry;
@@ -111,13 +109,26 @@ async::awaitable<Answer> CachedExchange::share_privately() {
   co_return may_begin ? co_await begin_or_join() : co_await ride_along();
 }
 
-/// Whether the registry would give it to this caller. `size`: of the content, where it is known.
-async::awaitable<bool> CachedExchange::may_have_private(std::optional<std::uint64_t> size) const {
-  if (is_accepted()) co_return true;
+/// Asks the registry what it would give to this caller, unless it has accepted him before. False: nothing.
+async::awaitable<bool> CachedExchange::ask_for_caller() {
+  if (is_accepted()) {
+    is_admitted_ = true;
+    co_return true;
+  }
   const auto answer = co_await origin_->ask_whether();
-  if (!answer || !is_acceptance(*answer, size)) co_return false;
+  if (!answer || !is_success(answer->status)) co_return false;
+  length_for_caller_ = http::parse_decimal(answer->fields.find("Content-Length").value_or(""));
+  co_return length_for_caller_.has_value();
+}
+
+/// After ask_for_caller(): the length says that it is this content, and not a page to log in with. Without one it is no
+/// yes.
+bool CachedExchange::is_admitted(std::optional<std::uint64_t> size) {
+  if (is_admitted_) return true;
+  if (!size || size != length_for_caller_) return false;
   parts_.accepted.add(caller_.name, std::chrono::steady_clock::now(), matcher_.private_ttl());
-  co_return true;
+  is_admitted_ = true;
+  return true;
 }
 
 /// Under proxy_credentials the key says already that they are the same.
@@ -135,6 +146,7 @@ async::awaitable<Answer> CachedExchange::begin_or_join() {
   const auto found = !is_private_ || is_accepted() ? co_await find(decision_.key) : std::nullopt;
   if (found) {
     joined->writer->decline();
+    outcome_ = CacheOutcome::hit;
     co_return answer_from(*found);
   }
   co_return co_await lead(std::move(joined->writer));
@@ -177,15 +189,19 @@ async::awaitable<Answer> CachedExchange::lead(std::unique_ptr<store::BlobWriter>
 }
 
 async::awaitable<Answer> CachedExchange::follow() {
-  if (is_private_ && !co_await may_have_private(std::nullopt)) co_return std::nullopt;
+  if (is_private_ && !co_await ask_for_caller()) co_return std::nullopt;
   auto outcome = co_await reader_->head();
   if (!outcome) co_return error_response(outcome.error());
   if (auto* over = std::get_if<store::TakeOver>(&*outcome)) co_return co_await lead(std::move(over->writer));
-  if (const auto* head = std::get_if<const store::BlobHead*>(&*outcome))
+  if (const auto* head = std::get_if<const store::BlobHead*>(&*outcome)) {
+    if (is_private_ && !is_admitted((*head)->length)) co_return std::nullopt;
     co_return arriving(**head, answer_with(head_of(**head), http::Method::get, {}));
+  }
   // It was not for sharing, or it was there already.
   const auto found = co_await find(decision_.key);
-  co_return found ? Answer(answer_from(*found)) : std::nullopt;
+  if (!found || (is_private_ && !is_admitted(found->blob->size()))) co_return std::nullopt;
+  outcome_ = CacheOutcome::hit;
+  co_return answer_from(*found);
 }
 
 /// For those that cannot begin a download: HEAD, ranges of what is there, callers with credentials.
@@ -193,11 +209,11 @@ async::awaitable<Answer> CachedExchange::ride_along() {
   auto joined = co_await parts_.store.join({.key = decision_.key, .digest = decision_.digest, .may_begin = false});
   if (!joined || !joined->reader) co_return std::nullopt;
   reader_ = std::move(joined->reader);
-  if (is_private_ && !co_await may_have_private(std::nullopt)) co_return std::nullopt;
+  if (is_private_ && !co_await ask_for_caller()) co_return std::nullopt;
   const auto outcome = co_await reader_->head();
   if (!outcome) co_return std::nullopt;
   const auto* head = std::get_if<const store::BlobHead*>(&*outcome);
-  if (head == nullptr) co_return std::nullopt;
+  if (head == nullptr || (is_private_ && !is_admitted((*head)->length))) co_return std::nullopt;
   const auto method = request_.head().method;
   auto answer = answer_with(head_of(**head), method, request_.fields());
   if (!answer.has_body) co_return without_body(std::move(answer), method, (*head)->length);

@@ -62,7 +62,8 @@ class CachedExchange {
 
   async::awaitable<std::optional<Stored>> find(std::string key) const;
   [[nodiscard]] http::Response answer_from(const Stored& stored) const;
-  async::awaitable<bool> may_have_private(std::optional<std::uint64_t> size) const;
+  async::awaitable<bool> ask_for_caller();
+  [[nodiscard]] bool is_admitted(std::optional<std::uint64_t> size);
   [[nodiscard]] bool is_accepted() const;
   async::awaitable<std::optional<http::Response>> stored_privately();
   async::awaitable<std::optional<http::Response>> share_privately();
@@ -82,8 +83,10 @@ class CachedExchange {
   std::shared_ptr<const ContentOrigin> origin_;
   std::unique_ptr<store::BlobReader> reader_;
   Caller caller_;
-  std::optional<std::string> private_key_;  ///< of what came with credentials, where that may be kept
-  bool is_private_ = false;                 ///< the key is that of private content
+  std::optional<std::string> private_key_;          ///< of what came with credentials, where that may be kept
+  bool is_private_ = false;                         ///< the key is that of private content
+  bool is_admitted_ = false;                        ///< the caller may have what is private
+  std::optional<std::uint64_t> length_for_caller_;  ///< that the registry names for him, when it was asked
   CacheOutcome outcome_ = CacheOutcome::coalesced;
 };
 

@@ -3,6 +3,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "config/forward_settings.hpp"
 #include "http/fields.hpp"
@@ -23,9 +24,10 @@ struct Caller {
 
 /// What is asked for, and with what.
 struct CallersQuestion {
-  std::string_view url;        ///< scheme, authority, path
-  http::FieldView asked;       ///< the caller's own fields
-  http::FieldView sent;        ///< as they go to the registry
+  std::string_view url;                           ///< scheme, authority, path
+  http::FieldView asked;                          ///< the caller's own fields
+  http::FieldView sent;                           ///< as they go to the registry
+  const std::vector<std::string>& secret_fields;  ///< of those, what our header rules added
   std::string_view own_login;  ///< whose credentials of the mirror go with it, which no field shows yet; or empty
 };
 

@@ -7,6 +7,7 @@
 #include "cache/update.hpp"
 #include "forward/byte_range.hpp"
 #include "forward/cache_answer.hpp"
+#include "forward/cache_matcher.hpp"
 
 namespace propeller::forward {
 
@@ -67,11 +68,20 @@ ContentOrigin::ContentOrigin(http::Sender& client, http::Destination destination
       path_(request.path),
       absolute_scheme_(request.absolute_scheme),
       fields_(request.fields),
+      secret_fields_(request.secret_fields),
       is_verified_(is_verified) {}
 
 http::OutgoingRequest ContentOrigin::request() const {
-  return {
-      .method = "GET", .authority = authority_, .path = path_, .fields = fields_, .absolute_scheme = absolute_scheme_};
+  return {.method = "GET",
+          .authority = authority_,
+          .path = path_,
+          .fields = fields_,
+          .absolute_scheme = absolute_scheme_,
+          .secret_fields = secret_fields_};
+}
+
+cache::Credentials ContentOrigin::credentials() const {
+  return secret_fields_.empty() ? credentials_in(fields_) : cache::Credentials::authorization;
 }
 
 async::awaitable<Result<http::ClientResponse>> ContentOrigin::ask(http::InformationalSink* informational) const {

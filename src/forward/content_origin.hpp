@@ -4,6 +4,7 @@
 #include <memory>
 #include <optional>
 
+#include "cache/storing.hpp"
 #include "http/client.hpp"
 #include "store/blob_stream.hpp"
 
@@ -41,6 +42,8 @@ class ContentOrigin {
   [[nodiscard]] async::awaitable<Result<std::unique_ptr<http::BodySource>>> resume(const store::BlobHead& head,
                                                                                    ContentPart part) const;
 
+  /// Whether what comes may be for some callers alone. What our header rules added counts as a login.
+  [[nodiscard]] cache::Credentials credentials() const;
   /// As the request has them.
   [[nodiscard]] http::FieldView fields() const { return fields_; }
 
@@ -53,6 +56,7 @@ class ContentOrigin {
   std::string path_;
   std::string absolute_scheme_;
   http::Fields fields_;
+  std::vector<std::string> secret_fields_;
   bool is_verified_;
 };
 

@@ -1,12 +1,14 @@
 #include "forward/forwarder.hpp"
 
 #include <algorithm>
+#include <array>
 
 #include "forward/http_exchange.hpp"
 #include "forward/proxy_status.hpp"
 #include "forward/rewritten_request.hpp"
 #include "forward/tag_lookup.hpp"
 #include "http/forwarding.hpp"
+#include "http/syntax.hpp"
 #include "http/uri.hpp"
 #include "net/relay.hpp"
 
@@ -30,6 +32,13 @@ class UpgradedTunnel final : public http::Takeover {
   const std::chrono::milliseconds idle_;
 };
 
+/// What a header rule sets is mostly what gives access, whatever it is called.
+bool may_be_secret(std::string_view name) {
+  constexpr std::array<std::string_view, 5> kHarmless{"User-Agent", "Accept", "Accept-Language", "Accept-Encoding",
+                                                      "Cache-Control"};
+  return std::ranges::none_of(kHarmless, [&](auto other) { return http::equals_ignoring_case(name, other); });
+}
+
 Result<http::OutgoingRequest> outgoing(http::Request& request, const Target& target, const Policy& policy) {
   const auto& head = request.head();
   http::OutgoingRequest out{
@@ -42,7 +51,10 @@ Result<http::OutgoingRequest> outgoing(http::Request& request, const Target& tar
   http::remove_hop_by_hop(out.fields);
   out.fields.remove("Host");
   const auto injection = policy.rules.apply(target.host, head.fields);
-  for (const auto& change : injection.changes) out.fields.set(change.name, change.value.reveal());
+  for (const auto& change : injection.changes) {
+    out.fields.set(change.name, change.value.reveal());
+    if (may_be_secret(change.name)) out.secret_fields.emplace_back(change.name);
+  }
   http::append_via(out.fields, head.version, policy.name);
   out.informational = &request;
   out.upgrade = std::string(http::requested_upgrade(head));
@@ -181,7 +193,7 @@ async::awaitable<std::optional<http::Response>> Forwarder::answer_tag(http::Requ
   if (named == nullptr) co_return std::nullopt;
   RewrittenRequest by_digest(request, path_by_digest(request.head().path, named->digest.to_string()));
   auto response = co_await forward(by_digest, target, policy);
-  if (response.status == 404 && !named->is_new) {
+  if (response.status == 404) {
     co_await tag.forget();
     co_return std::nullopt;
   }

@@ -47,8 +47,12 @@ http::OutgoingRequest redirected(const http::OutgoingRequest& request, const htt
                              .path = to.target,
                              .fields = request.fields,
                              .informational = request.informational};
-  if (!is_same_origin(from, to))
-    next.fields.remove_if([](const http::Field& field) { return carries_credentials(std::span(&field, 1)); });
+  if (is_same_origin(from, to)) {
+    next.secret_fields = request.secret_fields;
+    return next;
+  }
+  next.fields.remove_if([](const http::Field& field) { return carries_credentials(std::span(&field, 1)); });
+  for (const auto& name : request.secret_fields) next.fields.remove(name);
   return next;
 }
 

@@ -24,7 +24,7 @@ void add_date(http::Fields& fields, cache::sys_seconds now) {
 
 bool Refresh::may_be_kept(const http::ClientResponse& response, cache::sys_seconds received) const {
   return cache::may_store({.method = http::Method::get,
-                           .credentials = credentials_in(question_.origin->fields()),
+                           .credentials = question_.origin->credentials(),
                            .is_request_no_store = question_.is_request_no_store,
                            .status = response.status,
                            .fields = response.fields,

@@ -17,7 +17,8 @@ namespace asio = async::asio;
 constexpr std::string_view kTagMark = " tag ";  // a blank is in no URL
 constexpr int kNotFound = 404, kTooManyRequests = 429, kServerErrors = 500;
 /// Of the entries of one repository that a write looks through.
-constexpr std::size_t kPagesMax = 64;
+constexpr std::size_t kPagesMax = 100;
+constexpr std::size_t kPageEntries = 100;  // an entry may have 130 KiB
 
 bool is_success(int status) { return status >= 200 && status <= 299; }
 
@@ -41,12 +42,14 @@ bool wants_the_registrys_word(http::FieldView fields) {
 async::awaitable<void> erase_below(store::ContentStore& store, std::string prefix, auto is_meant) {
   std::string after;
   for (std::size_t page = 0; page < kPagesMax; ++page) {
-    const auto entries = co_await store.list_entries(prefix, after, store::ContentStore::kPageMax);
+    const auto entries = co_await store.list_entries(prefix, after, kPageEntries);
     if (!entries || entries->empty()) co_return;
+    std::vector<std::string> meant;
     for (const auto& entry : *entries) {
-      if (is_meant(entry.key)) (void)co_await store.erase_entry(entry.key);
+      if (is_meant(entry.key)) meant.push_back(entry.key);
     }
     after = entries->back().key;
+    if (!meant.empty()) (void)co_await store.erase_entries(std::move(meant));
   }
 }
 
@@ -61,8 +64,11 @@ TagLookup::TagLookup(CacheParts parts, const CacheMatcher& matcher, http::Reques
 
 async::awaitable<TagLookup::Outcome> TagLookup::resolve(http::Destination destination,
                                                         const http::OutgoingRequest& out) {
-  caller_ = caller_of(
-      {.url = decision_.key, .asked = request_.fields(), .sent = out.fields, .own_login = decision_.own_login});
+  caller_ = caller_of({.url = decision_.key,
+                       .asked = request_.fields(),
+                       .sent = out.fields,
+                       .secret_fields = out.secret_fields,
+                       .own_login = decision_.own_login});
   // Some registries do not say which digest it is.
   const auto tag = decision_.key + std::string(kTagMark);
   if (parts_.unshared.contains(tag, std::chrono::steady_clock::now())) co_return std::monostate();
@@ -81,7 +87,8 @@ async::awaitable<TagLookup::Outcome> TagLookup::resolve(http::Destination destin
     known->is_stale = true;
     co_return *known;
   }
-  if (!answer) co_return error_response(answer.error());
+  // The rules of HTTP may have something.
+  if (!answer) co_return std::monostate();
   co_return co_await judge(std::move(*answer), known);
 }
 
@@ -108,7 +115,8 @@ async::awaitable<Result<http::ClientResponse>> TagLookup::ask(bool has_fallback)
   asking->waiting.expires_after(kPatience);
   parts_.fills.spawn(ask_into(asking, origin_));
   boost::system::error_code ignored;
-  co_await asking->waiting.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
+  // What fails at once has failed before anybody waits.
+  if (!asking->answer) co_await asking->waiting.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
   if (asking->answer) co_return std::move(*asking->answer);
   co_return fail(Code::timeout, Origin::upstream, "the registry does not answer");
 }
@@ -131,6 +139,7 @@ async::awaitable<TagLookup::Outcome> TagLookup::judge(http::ClientResponse answe
     // What cannot be remembered is asked for again.
     (void)co_await parts_.store.put_entry(
         {.key = key_, .note = cache::tag_note(digest->to_string()), .stored_at = now, .checked_at = now});
+    if (parts_.invalidations.generation(decision_.key) != generation_) co_await forget();
   }
   if (is_head) co_return relayed(std::move(answer), parts_.name);
   co_return Named{.digest = *digest, .is_new = true};

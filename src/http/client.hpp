@@ -59,6 +59,8 @@ struct OutgoingRequest {
   std::string upgrade;                         ///< "websocket": asks for this protocol, see ClientResponse::upgraded
   /// "http": asks in absolute-form, of an HTTP proxy that is spoken to without a tunnel. Empty: in origin-form.
   std::string absolute_scheme = {};
+  /// Names of those fields that may be a secret between us and this origin: a redirect takes them nowhere else.
+  std::vector<std::string> secret_fields = {};
 };
 
 struct ClientResponse {

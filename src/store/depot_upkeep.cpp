@@ -1,6 +1,7 @@
 // What an operator asks of the depot, besides what clients do.
 #include <fmt/format.h>
 
+#include <cerrno>
 #include <future>
 
 #include "observe/log.hpp"
@@ -25,8 +26,10 @@ Result<void> Depot::pin(const BlobDigest& digest, bool is_pinned) {
 
 std::optional<BlobCheck> Depot::begin_check(const BlobDigest& digest) {
   if (!catalogue_.contains(digest)) return std::nullopt;
-  // A file that is not there is read as one that has nothing.
-  return BlobCheck(directory_.open_blob(digest), digest);
+  auto file = directory_.open_blob(digest);
+  // A file that is not there is read as one that has nothing; out of descriptors, say, nothing is known of it.
+  if (!file.is_open() && errno != ENOENT && errno != ELOOP) return std::nullopt;
+  return BlobCheck(std::move(file), digest);
 }
 
 Depot::Ended Depot::end_check(const BlobCheck& check, BlobCheck::State state) {

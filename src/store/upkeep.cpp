@@ -101,6 +101,9 @@ void StoreSweep::settle_some() {
     ++files;
     if (depot_.settle_stray(*current_, state)) {
       ++progress_.adopted;
+    } else if (depot_.open_stray(current_->digest())) {
+      // It cannot be removed, and would be found again and again.
+      may_be_more_ = false;
     } else {
       ++progress_.removed;
       progress_.bytes += current_->bytes();

@@ -46,6 +46,7 @@ class PrivateCache : public testing::Test {
 
   static inline const std::string kBytes = noise(20'000);
   std::atomic<std::size_t> heads_before_get = 0;  ///< a GET is answered after so many
+  std::atomic<bool> has_chunked_page = false;     ///< the same, of a length that is not said
   std::atomic<bool> has_login_page = false;       ///< for those who are not admitted, instead of 401
   support::TempDir directory;
   CacheSite site{directory.path()};
@@ -54,7 +55,15 @@ class PrivateCache : public testing::Test {
  private:
   std::string answer(const SeenRequest& request) {
     const auto login = request.field("authorization");
+    // As the routers of some registries do before they ask who it is.
+    if (const auto at = request.target.rfind("%2f..%2f"); at != std::string::npos) {
+      const auto cleaned = "/v2/acme/open/blobs/" + base::sha256(kBytes).to_string();
+      return scripted(301, "Location: " + registry.url(cleaned) + "\r\n", "");
+    }
     if (!may_have(login, request.target)) {
+      if (has_chunked_page)
+        return "HTTP/1.1 200 OK\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n" +
+               std::string(request.method == "HEAD" ? "" : "6\r\n<form>\r\n0\r\n\r\n");
       if (has_login_page) return scripted(200, "Content-Type: text/html\r\n", "<form>");
       return scripted(401, "WWW-Authenticate: Bearer realm=\"http://tokens.test/\"\r\n", "who are you?");
     }
@@ -67,6 +76,7 @@ class PrivateCache : public testing::Test {
   }
   bool may_have(const std::string& login, const std::string& target) {
     const std::scoped_lock lock(mutex_);
+    if (target.contains("acme/open")) return true;
     return target.contains("acme/other") ? login == kAnn : admitted_.contains(login);
   }
 
@@ -159,6 +169,42 @@ TEST_F(PrivateCache, APageToLogInWithIsNoYes) {
   for (const auto& login : {kMallory, std::string()}) {
     for (int i = 0; i < 2; ++i) EXPECT_LT(get(login).body.size(), kBytes.size()) << "neither to HEAD nor to GET";
   }
+}
+
+TEST_F(PrivateCache, NorIsAPageWhoseLengthIsNotSaid) {
+  has_chunked_page = true;
+  site.start();
+  store_blob();
+  for (const auto& login : {kMallory, std::string()}) {
+    auto peer = site.ask(registry.url(path()), with(login));
+    EXPECT_FALSE(peer.read_head().contains("X-Cache: HIT")) << login;
+  }
+  EXPECT_TRUE(get(kAnn).is_hit());
+}
+
+// What is said to one name of a repository that means another one is said of neither.
+TEST_F(PrivateCache, AYesBehindAPathThatIsCleanedIsNoneForTheRepositoryThatItNames) {
+  site.start();
+  store_blob();
+  const auto digest = base::sha256(kBytes).to_string();
+  const auto trick = "/v2/acme/m/blobs/" + digest + "%2f..%2f..%2f..%2f..%2facme%2fopen%2fblobs%2f" + digest;
+  (void)site.get(registry.url(trick), with(kMallory));
+  EXPECT_TRUE(site.is_idle());
+  EXPECT_EQ(get(kMallory).status, 401);
+}
+
+TEST_F(PrivateCache, NobodyRidesAlongWithAPageToLogInWith) {
+  has_login_page = true;
+  admit({kAnn, kBob});
+  heads_before_get = 1;
+  site.start();
+  auto ann = site.ask(registry.url(path()), with(kAnn));
+  ASSERT_TRUE(support::wait_until([&] { return asked("GET", kAnn) == 1; }));
+  auto mallory = site.ask(registry.url(path()), with(kMallory));
+  ASSERT_TRUE(support::wait_until([&] { return asked("HEAD", kMallory) == 1; }));
+  EXPECT_EQ(get(kBob).body, kBytes) << "whose HEAD lets the download go on";
+  EXPECT_EQ(read_reply(ann).body, kBytes);
+  EXPECT_EQ(read_reply(mallory).body, "<form>") << "his own request's answer";
 }
 
 TEST_F(PrivateCache, ACrowdOfThoseWhoMayHaveItIsOneDownload) {

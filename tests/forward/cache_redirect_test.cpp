@@ -49,6 +49,22 @@ TEST_F(CacheRedirect, CredentialsStayWithTheRegistry) {
   EXPECT_EQ(other.body, kBytes) << "the registry redirects everybody: HEAD says that it is for all";
 }
 
+// A header rule is for the host that it names, whatever its secret is called.
+TEST_F(CacheRedirect, WhatOurRulesAddStaysWithTheHostThatTheyName) {
+  site.settings.rules.headers = {{.pattern = "127.0.0.1",
+                                  .conditions = {{.header = "X-Team", .equals = "ours"}},
+                                  .set = {{.name = "X-Corp", .value = Secret("s3cret")}},
+                                  .append = {}}};
+  site.start();
+  EXPECT_EQ(site.get(registry.url(path()), "X-Team: ours\r\n").body, kBytes);
+  ASSERT_TRUE(site.has_stored(1));
+  EXPECT_EQ(registry.requests()[0].field("x-corp"), "s3cret");
+  EXPECT_EQ(storage.requests()[0].field("x-corp"), "");
+  const auto asked = registry.request_count();
+  (void)site.get(registry.url(path()));
+  EXPECT_EQ(registry.request_count(), asked + 1) << "who does not meet the condition is asked for";
+}
+
 TEST_F(CacheRedirect, WhatBreaksOffIsResumedTheWholeWay) {
   constexpr std::size_t kHalf = 10'000;
   ScriptedOrigin breaking{[](const SeenRequest& request) {

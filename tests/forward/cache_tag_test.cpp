@@ -196,6 +196,28 @@ TEST_F(CacheTag, ARegistryThatDoesNotNameDigestsIsAskedAsIfThereWereNoCache) {
   EXPECT_EQ(asked("HEAD", "/latest"), 1) << "and not by HEAD again";
 }
 
+TEST_F(CacheTag, WithoutDigestsTheRulesOfHttpHoldAndTheUplinkMayBeDown) {
+  names_digests = false;
+  site.start();
+  const auto own = "Cache-Control: max-age=600\r\n";
+  ScriptedOrigin dated{[&](const SeenRequest&) { return scripted(200, own, "{}"); }};
+  const auto url = dated.url("/v2/acme/m/manifests/latest");
+  EXPECT_EQ(site.get(url).body, "{}");
+  ASSERT_TRUE(site.has_stored(1));
+  dated.stop();
+  EXPECT_TRUE(site.get(url).is_hit());
+}
+
+TEST_F(CacheTag, ADigestThatTheRegistryDoesNotGiveIsNotTheEnd) {
+  ScriptedOrigin odd{[&](const SeenRequest& request) {
+    if (!request.target.ends_with("/latest")) return scripted(404, "", "");
+    const auto response = scripted(200, "Docker-Content-Digest: " + digest_of("{}") + "\r\n", "{}");
+    return request.method == "HEAD" ? response.substr(0, response.size() - 2) : response;
+  }};
+  site.start();
+  EXPECT_EQ(site.get(odd.url("/v2/acme/m/manifests/latest")).body, "{}");
+}
+
 // Whoever runs a registry can name any digest: what others keep under it is not his to give.
 TEST_F(CacheTag, AnotherRegistryThatNamesTheDigestGivesNothingAway) {
   site.start();

@@ -36,10 +36,11 @@ TEST_F(SettingsReach, RegistryProxyAndNoneFromTheEnvironment) {
   const std::string closed = "http://127.0.0.1:" + std::to_string(support::free_port());
   start_bridge({{"http_proxy", closed}, {"HTTP_PROXY", closed}, {"ALL_PROXY", closed}});
   expect_delivered(name, module);
+  const std::string other = push("other", module);  // of the first one the tag is remembered
   start_bridge({{"PROXY_REGISTRY_PROXY", closed}});
   ChannelWatch watch(device_options(), topics);
-  watch.request(name);
-  EXPECT_EQ(failure_code(watch, name), "registry_unavailable");
+  watch.request(other);
+  EXPECT_EQ(failure_code(watch, other), "registry_unavailable");
 }
 
 TEST_F(SettingsReach, ConfigFile) {

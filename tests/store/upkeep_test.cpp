@@ -6,6 +6,7 @@
 
 #include "store/catalogue.hpp"
 #include "store_fixture.hpp"
+#include "support/environment.hpp"
 
 namespace propeller::store {
 namespace {
@@ -105,6 +106,8 @@ TEST_F(UpkeepTest, BlobsThatNoEntryNamesAreListedInPages) {
   name("one", "a");
   put("b");
   put("c");
+  // What was put is in the index a moment later.
+  ASSERT_TRUE(support::wait_until([&] { return run(store_->list_unnamed_blobs(std::nullopt, 10))->size() == 2; }));
   const auto first = run(store_->list_unnamed_blobs(std::nullopt, 1));
   ASSERT_TRUE(first);
   ASSERT_EQ(first->size(), 1U);
