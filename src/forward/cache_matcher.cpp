@@ -55,6 +55,10 @@ std::optional<BlobDigest> digest_at(std::string_view text) {
   return made_of(is_sha512 ? "sha512:" : "sha256:", text.substr(0, wanted));
 }
 
+bool asks_for_content(const RegistryPath& path) {
+  return path.call == RegistryCall::manifest || path.call == RegistryCall::blob;
+}
+
 /// "/HEX64/", as the file system layout of a registry has it.
 std::optional<BlobDigest> segment_at(std::string_view text) {
   if (!text.starts_with('/') || hex_digits(text.substr(1)) != kSha256Digits) return std::nullopt;
@@ -103,6 +107,11 @@ bool any_value(http::FieldView fields, std::string_view name, auto predicate) {
 }  // namespace
 
 std::optional<BlobDigest> digest_in_path(std::string_view path) {
+  // A repository may have whatever name it likes: what a registry is asked for stands at the end.
+  if (const auto asked = parse_registry_path(path.substr(0, path.find('?'))); asked && asks_for_content(*asked)) {
+    auto named = digest_at(asked->reference);
+    return named && named->to_string().size() == asked->reference.size() ? named : std::nullopt;
+  }
   for (std::size_t i = 0; i < path.size(); ++i) {
     if (path[i] != 's' && path[i] != '/') continue;
     const auto rest = path.substr(i);
