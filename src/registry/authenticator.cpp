@@ -76,10 +76,15 @@ async::awaitable<Attempt<std::string>> Authenticator::answer(Url registry, std::
   if (credentials_.is_configured(registry) && settings_.is_authenticated && !settings_.token.empty()) {
     co_return unauthorized(where + " refuses PROXY_REGISTRY_TOKEN");
   }
+  const auto* challenge = find_challenge(challenges, "bearer");
+  TokenKey token = challenge != nullptr ? token_key(*challenge, repository) : TokenKey{};
+  if (challenge != nullptr && refused.starts_with("Bearer ")) {
+    // Under the login that it was for, as long as that is known.
+    if (const auto login = co_await credentials_.find(registry)) token.login = login_hash(*login);
+    tokens_.drop(token, std::string_view(refused).substr(7));
+  }
   if (!refused.empty()) credentials_.forget(registry);
-  if (const auto* challenge = find_challenge(challenges, "bearer")) {
-    TokenKey token = token_key(*challenge, repository);
-    if (refused.starts_with("Bearer ")) tokens_.drop(token, std::string_view(refused).substr(7));
+  if (challenge != nullptr) {
     remember(key, token);
     co_return co_await bearer(registry, std::move(token));
   }
@@ -105,9 +110,11 @@ async::awaitable<Attempt<std::string>> Authenticator::basic(Url registry) {
 }
 
 async::awaitable<Attempt<std::string>> Authenticator::bearer(Url registry, TokenKey key) {
-  if (auto token = tokens_.find(key, Clock::now())) co_return "Bearer " + token->reveal();
+  // The login first: whether one is configured tells the bridge what is everybody's.
   auto credentials = co_await credentials_.find(registry);
   if (!credentials) co_return give_up(credentials.error());
+  key.login = login_hash(*credentials);
+  if (auto token = tokens_.find(key, Clock::now())) co_return "Bearer " + token->reveal();
   if (!credentials->bearer.empty()) {
     if (!is_token_usable(credentials->bearer.reveal()))
       co_return unauthorized("the configured registry token has characters that no token has");

@@ -6,6 +6,7 @@
 
 #include "async/offload.hpp"
 #include "base/base64.hpp"
+#include "base/digest.hpp"
 #include "registry/credential_helper.hpp"
 #include "registry/docker_config.hpp"
 
@@ -47,6 +48,19 @@ Result<Credentials> look_up(std::filesystem::path file, std::string key, std::st
 }
 
 }  // namespace
+
+std::string login_hash(const Credentials& credentials) {
+  if (credentials.empty()) return {};
+  base::Sha256 hash;
+  // The length first: what ends where is part of it.
+  for (const std::string_view part :
+       {std::string_view(credentials.username), std::string_view(credentials.password.reveal()),
+        std::string_view(credentials.identity_token.reveal()), std::string_view(credentials.bearer.reveal())}) {
+    hash.update(std::to_string(part.size()) + ":");
+    hash.update(part);
+  }
+  return hash.finish().hex();
+}
 
 std::string basic_authorization(const Credentials& credentials) {
   return "Basic " + base::base64_encode(credentials.username + ":" + credentials.password.reveal());

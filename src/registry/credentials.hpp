@@ -24,6 +24,9 @@ struct Credentials {
   [[nodiscard]] bool empty() const { return username.empty() && identity_token.empty() && bearer.empty(); }
 };
 
+/// Tells logins apart, with all that is secret of them: for this process's memory alone. Empty for anonymous.
+[[nodiscard]] std::string login_hash(const Credentials& credentials);
+
 /// "Basic …" of user name and password. Source: RFC 7617
 [[nodiscard]] std::string basic_authorization(const Credentials& credentials);
 

@@ -52,7 +52,7 @@ Result<Token> parse_token_response(std::string_view text, std::chrono::steady_cl
 
 std::size_t TokenCache::Hash::operator()(const TokenKey& key) const {
   const std::hash<std::string> hash;
-  return hash(key.realm) * 31 * 31 + hash(key.service) * 31 + hash(key.scope);
+  return ((hash(key.realm) * 31 + hash(key.service)) * 31 + hash(key.scope)) * 31 + hash(key.login);
 }
 
 std::optional<Secret> TokenCache::find(const TokenKey& key, std::chrono::steady_clock::time_point now) {

@@ -13,11 +13,13 @@
 
 namespace propeller::registry {
 
-/// What a token is good for: the realm that gives it out, the service and scope that the registry named.
+/// What a token is good for: the realm that gives it out, the service and scope that the registry named; and whose it
+/// is, so that none outlives the login that it was given for.
 struct TokenKey {
   std::string realm;
   std::string service;
   std::string scope;
+  std::string login = {};  ///< login_hash(); not known of a challenge alone
 
   friend bool operator==(const TokenKey&, const TokenKey&) = default;
 };

@@ -297,6 +297,27 @@ TEST_F(DockerConfigFile, AuthsGiveThePassword) {
   ASSERT_TRUE(module) << describe(module.error());
 }
 
+// Whether a login is configured says what the bridge shares with everybody: no token may outlive its login.
+TEST_F(DockerConfigFile, ATokenGoesWithTheLoginItWasGivenFor) {
+  FakeRegistry bearer({.auth = FakeAuth::bearer});
+  bearer.push_module("acme/add", "v1", kSmallModule);
+  Site site(bearer);
+  write_config(site, R"({"auths":{")" + bearer.host() + R"(":{"auth":"ZGV2aWNlOnMzY3JldC1wYXNzdzByZA=="}}})");
+  ASSERT_EQ(site.fetch("acme/add:v1"), kSmallModule);
+  EXPECT_EQ(bearer.requests_with("/token"), 1);
+  write_config(site, R"({"auths":{}})");
+  // The token server refuses the login for something else, so that it is looked for anew.
+  bearer.inject("/token", {.kind = FaultKind::status, .status = 401, .times = 1});
+  ASSERT_FALSE(site.fetch("acme/sub:v1"));
+  ASSERT_EQ(site.fetch("acme/add:v1"), kSmallModule);
+  ASSERT_EQ(bearer.requests_with("/token"), 3);
+  std::string authorization = "none";
+  for (const auto& request : bearer.requests()) {
+    if (request.target.starts_with("/token")) authorization = request.field("authorization");
+  }
+  EXPECT_EQ(authorization, "");
+}
+
 TEST_F(DockerConfigFile, AHelperGivesThePassword) {
   registry.push_module("acme/add", "v1", kSmallModule);
   Site site(registry);
