@@ -92,9 +92,13 @@ async::awaitable<std::optional<Document>> ManifestSource::ride_along(store::Blob
   if (begun == nullptr || (*begun)->status != 200 || !(*begun)->note.empty()) co_return std::nullopt;
   Document document{.text = {}, .content_type = kept_content_type((*begun)->header_text), .digest = digest};
   for (;;) {
-    const auto outcome = co_await reader.read(kManifestBytesMax);
+    const auto outcome =
+        co_await reader.read(kManifestBytesMax, std::chrono::steady_clock::now() + parts_.settings.stall_timeout);
     if (!outcome || document.text.size() > kManifestBytesMax) co_return std::nullopt;
-    if (std::holds_alternative<store::End>(*outcome)) co_return document;
+    if (std::holds_alternative<store::End>(*outcome)) {
+      // Checked there, but perhaps against another digest: who began it may have been asked for something else.
+      co_return base::sha256(document.text) == digest ? std::optional(std::move(document)) : std::nullopt;
+    }
     if (const auto* memory = std::get_if<store::MemoryPiece>(&*outcome)) {
       document.text.append(memory->bytes);
     } else if (const auto* file = std::get_if<store::FilePiece>(&*outcome)) {
@@ -109,6 +113,8 @@ async::awaitable<std::optional<Document>> ManifestSource::ride_along(store::Blob
 
 async::awaitable<Result<Document>> ManifestSource::get_or_remember(const Question& question, const std::string& key) {
   auto memory = co_await parts_.kept->find_document(key);
+  const auto wanted = Digest::parse(question.name);
+  if (memory && wanted && memory->digest != *wanted) memory.reset();
   if (memory) memory->is_from_memory = true;
   if (memory && question.is_registry_down) co_return std::move(*memory);
   auto document = co_await ask(question, memory.has_value());

@@ -64,19 +64,25 @@ async::awaitable<Result<void>> SharedDownload::go_alone() {
 }
 
 async::awaitable<Result<Bytes>> SharedDownload::read(std::size_t bytes_max) {
-  if (is_at_end_) co_return Bytes{};
-  if (kept_) co_return co_await read_kept(bytes_max);
-  if (reader_) {
-    auto piece = co_await read_along(bytes_max);
-    if (!piece) co_return std::unexpected(piece.error());
-    if (*piece) co_return **piece;
+  if (kept_ || reader_) {
+    std::optional<Bytes> piece;
+    if (kept_) {
+      piece = co_await read_kept(bytes_max);
+    } else {
+      piece = co_await read_along(bytes_max);
+    }
+    if (piece) co_return *piece;
+    kept_.reset();
     reader_.reset();
+    // At the end, too: what another has checked was perhaps not against our digest, so ours has the last word.
     if (auto alone = co_await go_alone(); !alone) co_return std::unexpected(alone.error());
   }
   auto bytes = co_await download_->read(bytes_max);
   if (!writer_) co_return bytes;
   if (!bytes) {
-    std::exchange(writer_, nullptr)->fail(bytes.error());
+    // Wrong bytes would be wrong for whoever follows. Any other failure is ours: one of them goes on.
+    const auto writer = std::move(writer_);
+    if (bytes.error().code == Code::digest_mismatch) writer->fail(bytes.error());
   } else if (bytes->empty()) {
     parts_.kept.publish(
         {.writer = std::move(writer_), .key = key_, .rest = std::move(unwritten_), .head = head_of(order_)});
@@ -97,51 +103,40 @@ async::awaitable<void> SharedDownload::hand_on(Bytes bytes) {
   if (!written) writer_.reset();
 }
 
-/// A blob that has a name is right: nothing is hashed.
-async::awaitable<Result<Bytes>> SharedDownload::read_kept(std::size_t bytes_max) {
+/// Nothing: the rest does not come from there, be it all or a file that cannot be read.
+async::awaitable<std::optional<Bytes>> SharedDownload::read_kept(std::size_t bytes_max) {
   const auto count = std::min<std::uint64_t>(bytes_max, kept_->size() - received_.bytes);
-  if (count == 0) {
-    is_at_end_ = true;
-    co_return Bytes{};
-  }
-  auto bytes = co_await parts_.kept.read_piece({.file = kept_->fd(), .offset = received_.bytes, .count = count});
-  if (!bytes) co_return std::unexpected(bytes.error());
-  received_.bytes += count;
-  buffer_ = std::move(*bytes);
-  co_return std::as_bytes(std::span(buffer_));
+  if (count == 0) co_return std::nullopt;
+  co_return co_await read_piece({.file = kept_->fd(), .offset = received_.bytes, .count = count});
 }
 
-/// Nothing: the rest does not come from there.
-async::awaitable<Result<std::optional<Bytes>>> SharedDownload::read_along(std::size_t bytes_max) {
-  const auto outcome = co_await reader_->read(bytes_max);
-  if (!outcome) {
-    // Its origin is ours: it would give us the same.
-    if (outcome.error().code == Code::digest_mismatch) co_return std::unexpected(outcome.error());
-    co_return std::nullopt;
-  }
-  if (std::holds_alternative<store::End>(*outcome)) {
-    is_at_end_ = true;
-    reader_.reset();
-    co_return Bytes{};
-  }
+/// Nothing: the rest does not come from there. Whatever went wrong may be that one's own trouble (an upstream that
+/// does not resume, a disk), or another digest that it was told to expect.
+async::awaitable<std::optional<Bytes>> SharedDownload::read_along(std::size_t bytes_max) {
+  const auto deadline = std::chrono::steady_clock::now() + order_.stall_timeout;
+  const auto outcome = co_await reader_->read(bytes_max, deadline);
+  if (!outcome) co_return std::nullopt;
   if (const auto* memory = std::get_if<store::MemoryPiece>(&*outcome)) {
     buffer_ = memory->bytes;
-    co_return take(buffer_);
+    co_return take();
   }
   const auto* file = std::get_if<store::FilePiece>(&*outcome);
-  if (file == nullptr) {
-    // With a writer in hand: whoever reads there besides us gets it.
-    reader_.reset();
-    co_return std::nullopt;
-  }
-  auto bytes = co_await parts_.kept.read_piece(*file);
-  if (!bytes) co_return std::nullopt;
-  buffer_ = std::move(*bytes);
-  co_return take(buffer_);
+  // With a writer in hand: whoever reads there besides us gets it.
+  if (file == nullptr) co_return std::nullopt;
+  co_return co_await read_piece(*file);
 }
 
-Bytes SharedDownload::take(std::string_view bytes) {
-  const auto taken = std::as_bytes(std::span(bytes));
+async::awaitable<std::optional<Bytes>> SharedDownload::read_piece(store::FilePiece piece) {
+  auto bytes = co_await parts_.kept.read_piece(piece);
+  if (!bytes) co_return std::nullopt;
+  buffer_ = std::move(*bytes);
+  co_return take();
+}
+
+/// The buffer, when it is not more than was ordered.
+std::optional<Bytes> SharedDownload::take() {
+  if (buffer_.size() > order_.size - received_.bytes) return std::nullopt;
+  const auto taken = std::as_bytes(std::span(buffer_));
   received_.hash.update(taken);
   received_.bytes += taken.size();
   return taken;

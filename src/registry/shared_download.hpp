@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "registry/blob_download.hpp"
@@ -18,6 +19,8 @@ namespace propeller::registry {
 ///           along. What broke off elsewhere is gone on with alone.
 /// Pressure: as in BlobDownload; readers of what cannot be kept hold it up, see BlobWriter.
 /// Bound:    one buffer besides those of BlobDownload, of kPieceBytes or one read().
+/// Errors:   as BlobDownload: its own digest is checked in any case, whoever brought the bytes. Who brings none for
+///           the order's stall_timeout is left.
 /// Lifetime: what it is made of outlives it.
 class SharedDownload final : public BlobStream {
  public:
@@ -42,9 +45,10 @@ class SharedDownload final : public BlobStream {
   async::awaitable<bool> follow();
   async::awaitable<Result<void>> lead();
   async::awaitable<Result<void>> go_alone();
-  async::awaitable<Result<std::span<const std::byte>>> read_kept(std::size_t bytes_max);
-  async::awaitable<Result<std::optional<std::span<const std::byte>>>> read_along(std::size_t bytes_max);
-  [[nodiscard]] std::span<const std::byte> take(std::string_view bytes);
+  async::awaitable<std::optional<std::span<const std::byte>>> read_kept(std::size_t bytes_max);
+  async::awaitable<std::optional<std::span<const std::byte>>> read_along(std::size_t bytes_max);
+  async::awaitable<std::optional<std::span<const std::byte>>> read_piece(store::FilePiece piece);
+  [[nodiscard]] std::optional<std::span<const std::byte>> take();
   async::awaitable<void> hand_on(std::span<const std::byte> bytes);
 
   Parts parts_;
@@ -61,7 +65,6 @@ class SharedDownload final : public BlobStream {
   std::string unwritten_;                      ///< what they do not have yet
   BlobDownload::Received received_;            ///< while they come from elsewhere
   std::string buffer_;
-  bool is_at_end_ = false;
 };
 
 }  // namespace propeller::registry

@@ -43,13 +43,14 @@ async::awaitable<Result<HeadOutcome>> BlobReader::head(TimePoint deadline) {
   }
 }
 
-async::awaitable<Result<ReadOutcome>> BlobReader::read(std::uint64_t bytes_max) {
+async::awaitable<Result<ReadOutcome>> BlobReader::read(std::uint64_t bytes_max, TimePoint deadline) {
   ASSERT(bytes_max > 0);
   held_.reset();
   for (;;) {
     auto step = seat_->flight->look(*seat_, {.offset = offset_, .end = end_, .bytes_max = bytes_max});
     if (std::holds_alternative<Flight::Wait>(step)) {
-      co_await seat_->bell->wait();
+      if (std::chrono::steady_clock::now() >= deadline) co_return ReadOutcome(Alone{offset_});
+      co_await seat_->bell->wait(deadline);
       continue;
     }
     using Outcome = Result<ReadOutcome>;

@@ -83,8 +83,9 @@ class BlobReader {
   /// Waits for begin() of the writer; Alone when that takes until `deadline`. The pointer is valid as long as the
   /// reader.
   [[nodiscard]] async::awaitable<Result<HeadOutcome>> head(TimePoint deadline = TimePoint::max());
-  /// Waits for the next bytes, `bytes_max` at most and at least one.
-  [[nodiscard]] async::awaitable<Result<ReadOutcome>> read(std::uint64_t bytes_max);
+  /// Waits for the next bytes, `bytes_max` at most and at least one; Alone when none come until `deadline`.
+  [[nodiscard]] async::awaitable<Result<ReadOutcome>> read(std::uint64_t bytes_max,
+                                                           TimePoint deadline = TimePoint::max());
 
   [[nodiscard]] std::uint64_t offset() const { return offset_; }
   /// How much of the blob has arrived.

@@ -3,6 +3,8 @@
 
 #include <gmock/gmock.h>
 
+#include <filesystem>
+
 #include "observe/metrics.hpp"
 #include "registry/client_fixture.hpp"
 #include "registry/kept_place.hpp"
@@ -57,6 +59,21 @@ TEST(KeptFields, ATypeComesBackAndWhatIsNoneDoesNot) {
   EXPECT_EQ(kept_content_type("X-Content-Type: a\r\n"), "");
   EXPECT_EQ(kept_content_type(kept_fields("a\r\nSet-Cookie: b", digest)), "");
   EXPECT_EQ(kept_content_type(kept_fields(std::string(300, 'a'), digest)), "");
+}
+
+async::awaitable<bool> write_all(store::BlobWriter& to, std::string_view bytes, std::size_t length = 0) {
+  const auto begun = co_await to.begin({.header_text = {}, .length = length == 0 ? bytes.size() : length});
+  co_return begun&& co_await to.write(bytes);
+}
+
+async::awaitable<Result<std::string>> read_rest(BlobStream& from) {
+  std::string text;
+  for (;;) {
+    const auto bytes = co_await from.read(100'000);
+    if (!bytes) co_return std::unexpected(bytes.error());
+    if (bytes->empty()) co_return text;
+    text.append(reinterpret_cast<const char*>(bytes->data()), bytes->size());
+  }
 }
 
 /// Two clients of one store, with a registry that anybody may read.
@@ -180,20 +197,83 @@ TEST_F(ClientWithStore, AnotherAnswerThanTheContentIsNotFollowed) {
   }
 }
 
-TEST_F(ClientWithStore, WrongBytesOnAnothersWayAreToldAsSuch) {
-  auto elsewhere = begin_elsewhere();
+// Whoever names the same URL tells the store which digest to expect; it may be another one than ours.
+TEST_F(ClientWithStore, BytesThatWereRightForAnotherDigestAreNotForOurs) {
+  const std::string other(module_.size(), 'x');
+  auto elsewhere = run(context_, store_.join({.key = blob_key(), .digest = base::sha256(other)})).value();
   auto& writer = *elsewhere.writer;
-  const auto write_all = [](store::BlobWriter& to, std::string bytes) -> async::awaitable<bool> {
-    (void)co_await to.begin({.header_text = {}, .length = bytes.size()});
-    (void)co_await to.write(bytes);
-    co_return true;
-  };
-  run(context_, write_all(writer, std::string(module_.size(), 'x')));
+  run(context_, write_all(writer, other));
   auto stream = run(context_, client().open_blob(reference(), base::sha256(module_), module_.size())).value();
-  ASSERT_FALSE(run(context_, writer.finish()));
-  const auto read = run(context_, stream->read(1000));
-  ASSERT_FALSE(read);
-  EXPECT_EQ(read.error().code, Code::digest_mismatch);
+  EXPECT_EQ(blob_requests(), 0) << "it rides along";
+  ASSERT_TRUE(run(context_, writer.finish()));
+  const auto got = run(context_, read_rest(*stream));
+  ASSERT_FALSE(got);
+  EXPECT_EQ(got.error().code, Code::digest_mismatch);
+}
+
+TEST_F(ClientWithStore, AManifestThatWasRightForAnotherDigestIsFetchedAlone) {
+  const auto manifest = run(context_, client().resolve(reference())).value().manifest;
+  settle();
+  const auto key = registry_.url() + "/v2/acme/m/manifests/" + manifest.to_string();
+  ASSERT_TRUE(run(context_, store_.erase_entry(key)).value());
+  const std::string other = R"({"schemaVersion":2,"layers":[]})";
+  auto elsewhere = run(context_, store_.join({.key = key, .digest = base::sha256(other)})).value();
+  run(context_, write_all(*elsewhere.writer, other));
+  ASSERT_TRUE(run(context_, elsewhere.writer->finish()));
+  const auto resolved = run(context_, client(1).resolve(reference("acme/m@" + manifest.to_string())));
+  ASSERT_TRUE(resolved) << describe(resolved.error());
+  EXPECT_EQ(resolved->candidates.front().digest, base::sha256(module_));
+}
+
+// A download elsewhere that cannot be resumed fails like one of wrong bytes; our own need not.
+TEST_F(ClientWithStore, AFailureOnAnothersWayIsNotOurs) {
+  for (const auto code : {Code::digest_mismatch, Code::registry_unavailable}) {
+    auto elsewhere = begin_elsewhere();
+    run(context_, write_all(*elsewhere.writer, std::string_view(module_).substr(0, 400'000), module_.size()));
+    auto stream = run(context_, client().open_blob(reference(), base::sha256(module_), module_.size())).value();
+    elsewhere.writer->fail({code, Origin::upstream, "the download cannot be resumed"});
+    EXPECT_TRUE(run(context_, read_rest(*stream)) == module_);
+  }
+}
+
+TEST_F(ClientWithStore, WhoBringsNothingForTooLongIsLeft) {
+  settings_.stall_timeout = std::chrono::milliseconds(200);
+  Client impatient(context_.get_executor(), settings_, &*clients_[0].kept);
+  auto elsewhere = begin_elsewhere();
+  run(context_, write_all(*elsewhere.writer, std::string_view(module_).substr(0, 400'000), module_.size()));
+  EXPECT_TRUE(run(context_, fetch_blob(impatient, reference(), base::sha256(module_), module_.size())) == module_);
+  EXPECT_EQ(blob_requests(), 1);
+}
+
+TEST_F(ClientWithStore, AFileThatCannotBeReadIsFetchedFromTheRegistry) {
+  ASSERT_TRUE(fetch().value() == module_);
+  settle();
+  auto stream = run(context_, client().open_blob(reference(), base::sha256(module_), module_.size())).value();
+  ASSERT_EQ(blob_requests(), 1) << "it comes from the store";
+  std::filesystem::resize_file(directory_ / "store" / "blobs" / "sha256" / base::sha256(module_).hex(), 1000);
+  const auto got = run(context_, read_rest(*stream));
+  ASSERT_TRUE(got) << describe(got.error());
+  EXPECT_TRUE(*got == module_);
+  EXPECT_EQ(blob_requests(), 2);
+}
+
+// The bridge gives up; a client of the forward proxy, who waits for the same, goes on.
+TEST_F(ClientWithStore, WhoFollowsTakesOverWhatWeCannotBring) {
+  settings_.attempts_max = 1;
+  registry_.inject("/blobs/", {.kind = FaultKind::close_after, .bytes = 400'000});
+  Client hasty(context_.get_executor(), settings_, &*clients_[0].kept);
+  auto stream = run(context_, hasty.open_blob(reference(), base::sha256(module_), module_.size())).value();
+  auto follower = begin_elsewhere();
+  ASSERT_FALSE(follower.writer);
+  ASSERT_FALSE(run(context_, read_rest(*stream)));
+  const auto read_on = [](store::BlobReader& reader) -> async::awaitable<bool> {
+    for (;;) {
+      const auto outcome = co_await reader.read(1 << 20);
+      if (!outcome || std::holds_alternative<store::End>(*outcome)) co_return false;
+      if (std::holds_alternative<store::TakeOver>(*outcome)) co_return true;
+    }
+  };
+  EXPECT_TRUE(run(context_, read_on(*follower.reader)));
 }
 
 TEST_F(ClientWithStore, AnEntryWithANoteIsNotOurs) {
