@@ -15,6 +15,7 @@ struct Failure {
   Error error;
   bool is_retryable = false;
   std::optional<std::chrono::milliseconds> retry_after;  ///< what the registry asked us to wait
+  int status = 0;  ///< that it refused the request with; 0: it did not come to that
 };
 
 template <class T>

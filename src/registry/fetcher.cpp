@@ -86,6 +86,7 @@ Failure Fetcher::refusal(const FetchRequest& request, const Exchange& exchange) 
   auto failure = final_with(Code::registry_unavailable, Origin::upstream,
                             where + " answered " + std::to_string(status) + " for the " + request.what);
   failure.is_retryable = is_retryable_status(status);
+  failure.status = status;
   failure.retry_after = parse_retry_after(exchange.head().field("retry-after"), std::chrono::system_clock::now());
   return failure;
 }

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "registry/manifest.hpp"
+#include "registry/retry.hpp"
 
 namespace propeller::registry {
 
@@ -16,8 +17,18 @@ Result<Url> url_of(const Reference& reference, std::string_view name) {
   return parse_url(origin_of(reference) + "/v2/" + reference.repository + "/manifests/" + std::string(name));
 }
 
-/// The registry is not there, or will not say now.
-bool is_outage(const Error& error) { return error.code == Code::registry_unavailable || error.code == Code::timeout; }
+/// The registry is not there, or will not say now. Any other status is its word, and no memory speaks against it.
+bool is_outage(const Failure& failure) {
+  constexpr int kServerErrors = 500;
+  const auto code = failure.error.code;
+  if (code != Code::registry_unavailable && code != Code::timeout) return false;
+  return failure.status == 0 || failure.status >= kServerErrors || is_retryable_status(failure.status);
+}
+
+Result<Document> result_of(Attempt<Document> attempt) {
+  if (attempt) return std::move(*attempt);
+  return std::unexpected(std::move(attempt.error().error));
+}
 
 /// It has said that we do not get it any more.
 bool is_refusal(const Error& error) { return error.code == Code::unauthorized || error.code == Code::not_found; }
@@ -38,9 +49,9 @@ Attempt<void> check_digest(const Document& document, const std::string& name, st
 async::awaitable<Result<Document>> ManifestSource::get(Question question) {
   const auto url = url_of(question.reference, question.name);
   if (parts_.kept == nullptr || !url || !parts_.policy_by_name.check_name(*url, Pointer::request))
-    co_return co_await ask(question, false);
+    co_return result_of(co_await ask(question, false));
   const auto login = co_await parts_.credentials.find(*url);
-  if (!login) co_return co_await ask(question, false);
+  if (!login) co_return result_of(co_await ask(question, false));
   const auto digest = Digest::parse(question.name);
   if (!digest) co_return co_await get_or_remember(question, key_of_tag(*url, *login));
   const auto place = place_of_content(*url, *login);
@@ -60,7 +71,7 @@ async::awaitable<Result<Document>> ManifestSource::get_by_digest(const Question&
   if (joined.reader) {
     if (auto arrived = co_await ride_along(*joined.reader, digest)) co_return std::move(*arrived);
   }
-  co_return co_await ask(question, false);
+  co_return result_of(co_await ask(question, false));
 }
 
 async::awaitable<Result<Document>> ManifestSource::download(const Question& question, Digest digest,
@@ -71,7 +82,7 @@ async::awaitable<Result<Document>> ManifestSource::download(const Question& ques
     writer->decline();
     co_return std::move(*found);
   }
-  auto document = co_await ask(question, false);
+  auto document = result_of(co_await ask(question, false));
   const auto url = url_of(question.reference, question.name);
   if (!document || !url || !co_await is_for_everybody(*url)) {
     writer->decline();
@@ -120,11 +131,11 @@ async::awaitable<Result<Document>> ManifestSource::get_or_remember(const Questio
   auto document = co_await ask(question, memory.has_value());
   if (document) {
     if (!memory || memory->digest != document->digest) co_await remember(question, key, *document);
-    co_return document;
+    co_return std::move(*document);
   }
   if (memory && is_outage(document.error())) co_return std::move(*memory);
-  if (memory && is_refusal(document.error())) co_await parts_.kept->forget(key);
-  co_return document;
+  if (memory && is_refusal(document.error().error)) co_await parts_.kept->forget(key);
+  co_return std::unexpected(std::move(document.error().error));
 }
 
 async::awaitable<void> ManifestSource::remember(const Question& question, const std::string& key,
@@ -142,7 +153,7 @@ async::awaitable<bool> ManifestSource::is_for_everybody(Url url) {
   co_return login && login->empty();
 }
 
-async::awaitable<Result<Document>> ManifestSource::ask(const Question& question, bool has_memory) {
+async::awaitable<Attempt<Document>> ManifestSource::ask(const Question& question, bool has_memory) {
   const FetchRequest request{.registry = origin_of(question.reference),
                              .repository = question.reference.repository,
                              .target = "manifests/" + question.name,
@@ -154,7 +165,7 @@ async::awaitable<Result<Document>> ManifestSource::ask(const Question& question,
     const auto& failure = document.error();
     const bool is_enough = has_memory && (attempts.count >= kAttemptsWithMemory || failure.retry_after);
     if (is_enough || !co_await parts_.fetcher.pause_before_retry(failure, attempts, question.on_retry))
-      co_return std::unexpected(failure.error);
+      co_return std::unexpected(failure);
   }
 }
 

@@ -49,7 +49,7 @@ class ManifestSource {
                                               std::unique_ptr<store::BlobWriter> writer);
   async::awaitable<std::optional<Document>> ride_along(store::BlobReader& reader, Digest digest);
   async::awaitable<void> remember(const Question& question, const std::string& key, const Document& document);
-  async::awaitable<Result<Document>> ask(const Question& question, bool has_memory);
+  async::awaitable<Attempt<Document>> ask(const Question& question, bool has_memory);
   async::awaitable<Attempt<Document>> ask_once(FetchRequest request, std::string name);
   [[nodiscard]] async::awaitable<bool> is_for_everybody(Url url);
 

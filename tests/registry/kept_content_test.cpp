@@ -197,6 +197,18 @@ TEST_F(ClientWithStore, AnotherAnswerThanTheContentIsNotFollowed) {
   }
 }
 
+TEST_F(ClientWithStore, AMemoryIsForAnOutageAndNotForARefusal) {
+  for (const int status : {400, 410, 451, 500, 501, 503}) {
+    const auto manifest = run(context_, client().resolve(reference())).value().manifest;
+    settle();
+    registry_.inject("/manifests/", {.kind = FaultKind::status, .status = status});
+    const auto resolved = run(context_, client().resolve(reference()));
+    ASSERT_EQ(resolved.has_value(), status >= 500) << status;
+    if (resolved) EXPECT_EQ(resolved->manifest, manifest);
+    registry_.clear_faults();
+  }
+}
+
 // Whoever names the same URL tells the store which digest to expect; it may be another one than ours.
 TEST_F(ClientWithStore, BytesThatWereRightForAnotherDigestAreNotForOurs) {
   const std::string other(module_.size(), 'x');
