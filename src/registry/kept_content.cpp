@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <chrono>
 #include <cstring>
+#include <utility>
 
 #include "async/offload.hpp"
 #include "registry/manifest.hpp"
@@ -60,6 +61,7 @@ async::awaitable<std::shared_ptr<const store::OpenBlob>> KeptContent::find_blob(
 }
 
 async::awaitable<std::optional<Document>> KeptContent::find_document(std::string key) {
+  if (const auto slot = pending_.find(key); slot != pending_.end() && !slot->second.last) co_return std::nullopt;
   const auto blob = co_await find_blob(key);
   const auto entry = co_await store_.find_entry(std::move(key));
   if (!blob || blob->size() > kManifestBytesMax || !entry || !*entry) co_return std::nullopt;
@@ -71,12 +73,30 @@ async::awaitable<std::optional<Document>> KeptContent::find_document(std::string
       .text = std::move(*text), .content_type = kept_content_type((*entry)->header_text), .digest = *digest};
 }
 
-void KeptContent::keep_document(std::vector<std::string> keys, Document document) {
-  writing_.spawn(write_document(std::move(keys), std::move(document)));
+void KeptContent::keep_document(const std::vector<std::string>& keys, Document document) {
+  const auto wish = std::make_shared<const Document>(std::move(document));
+  for (const auto& key : keys) {
+    if (pending_.contains(key) || pending_.size() < kWritingMax) set(key, wish);
+  }
 }
 
-async::awaitable<void> KeptContent::write_document(std::vector<std::string> keys, Document document) {
-  for (auto& key : keys) co_await write_document(std::move(key), document);
+// Whatever else is being written: what is refused now must not be found later.
+void KeptContent::forget(const std::string& key) { set(key, nullptr); }
+
+void KeptContent::set(const std::string& key, Wish wish) {
+  const auto [slot, is_first] = pending_.insert_or_assign(key, Pending{.last = std::move(wish)});
+  if (is_first) writing_.spawn(write_pending(key));
+}
+
+async::awaitable<void> KeptContent::write_pending(std::string key) {
+  while (std::exchange(pending_.at(key).is_new, false)) {
+    if (const auto wish = pending_.at(key).last) {
+      co_await write_document(key, *wish);
+    } else {
+      (void)co_await store_.erase_entry(key);
+    }
+  }
+  pending_.erase(key);
 }
 
 async::awaitable<void> KeptContent::write_document(std::string key, const Document& document) {
@@ -91,8 +111,6 @@ async::awaitable<void> KeptContent::write_document(std::string key, const Docume
   co_await publish_now(
       {.writer = std::move(joined.writer), .key = std::move(key), .rest = document.text, .head = std::move(head)});
 }
-
-async::awaitable<void> KeptContent::forget(std::string key) { (void)co_await store_.erase_entry(std::move(key)); }
 
 async::awaitable<store::Joined> KeptContent::join(std::string key, Digest digest) {
   auto joined = co_await store_.join({.key = std::move(key), .digest = digest});

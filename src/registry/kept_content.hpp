@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
 #include "async/core.hpp"
@@ -34,20 +35,25 @@ struct Publication {
 /// The content store as the client of registries uses it.
 ///
 /// Errors:   a store that is full, broken or crowded keeps nothing and has nothing; nobody hears more of it.
-/// Bound:    documents of kManifestBytesMax; writing at once by ContentStore::kFlightsMax.
+/// Bound:    documents of kManifestBytesMax, kWritingMax keys of them being written: beyond that nothing is kept;
+///           downloads by ContentStore::kFlightsMax.
 /// Threads:  one core; reading and writing on the pools.
 /// Lifetime: `store` and `pool` outlive it. stop() before it goes.
 /// Source:   docs/adr/0007-the-bridge-on-the-store.md
 class KeptContent {
  public:
+  static constexpr std::size_t kWritingMax = 32;
+
   KeptContent(const async::asio::any_io_executor& executor, store::ContentStore& store, async::asio::thread_pool& pool);
 
   /// Null when there is none, or when what is under the key is not for everybody who may look there.
   [[nodiscard]] async::awaitable<std::shared_ptr<const store::OpenBlob>> find_blob(std::string key);
   [[nodiscard]] async::awaitable<std::optional<Document>> find_document(std::string key);
-  /// Under all of these keys, in the place of what was there, beside whatever the caller does next.
-  void keep_document(std::vector<std::string> keys, Document document);
-  [[nodiscard]] async::awaitable<void> forget(std::string key);
+  /// Under all of these keys, in the place of what was there, beside whatever the caller does next. Of one key the
+  /// last that was said holds, whatever is being written.
+  void keep_document(const std::vector<std::string>& keys, Document document);
+  /// find_document() has nothing of it from now on.
+  void forget(const std::string& key);
 
   /// The place in a download of the key, see ContentStore::join(); nothing of it when the store is crowded.
   [[nodiscard]] async::awaitable<store::Joined> join(std::string key, Digest digest);
@@ -60,7 +66,13 @@ class KeptContent {
   [[nodiscard]] async::awaitable<void> stop() { return writing_.join(); }
 
  private:
-  [[nodiscard]] async::awaitable<void> write_document(std::vector<std::string> keys, Document document);
+  using Wish = std::shared_ptr<const Document>;  ///< null: to be forgotten
+  struct Pending {
+    Wish last;
+    bool is_new = true;  ///< nobody has begun with it
+  };
+  void set(const std::string& key, Wish wish);
+  [[nodiscard]] async::awaitable<void> write_pending(std::string key);
   [[nodiscard]] async::awaitable<void> write_document(std::string key, const Document& document);
   [[nodiscard]] static async::awaitable<bool> write_rest(Publication& publication);
   [[nodiscard]] async::awaitable<void> publish_now(Publication publication);
@@ -69,6 +81,7 @@ class KeptContent {
 
   store::ContentStore& store_;
   async::asio::thread_pool& pool_;
+  std::unordered_map<std::string, Pending> pending_;
   async::TaskGroup writing_;
 };
 

@@ -134,17 +134,19 @@ async::awaitable<Result<Document>> ManifestSource::get_or_remember(const Questio
     co_return std::move(*document);
   }
   if (memory && is_outage(document.error())) co_return std::move(*memory);
-  if (memory && is_refusal(document.error().error)) co_await parts_.kept->forget(key);
+  if (memory && is_refusal(document.error().error)) parts_.kept->forget(key);
   co_return std::unexpected(std::move(document.error().error));
 }
 
 async::awaitable<void> ManifestSource::remember(const Question& question, const std::string& key,
                                                 const Document& document) {
+  // What no device could be given is nothing to fall back on.
+  if (!parse_manifest(document.text, document.content_type)) co_return;
   std::vector<std::string> keys{key};
   // Under its digest, too, where others look for it.
   const auto url = url_of(question.reference, document.digest.to_string());
   if (url && co_await is_for_everybody(*url)) keys.push_back(shared_key(*url));
-  parts_.kept->keep_document(std::move(keys), document);
+  parts_.kept->keep_document(keys, document);
 }
 
 // Asked once more after the answer: a login may have come in between, and the answer with it.

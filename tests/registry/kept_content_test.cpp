@@ -209,6 +209,39 @@ TEST_F(ClientWithStore, AMemoryIsForAnOutageAndNotForARefusal) {
   }
 }
 
+TEST_F(ClientWithStore, OfOneKeyTheLastThatWasSaidHolds) {
+  auto& kept = *clients_[0].kept;
+  const auto find = [&] { return run(context_, kept.find_document("bridge:k")); };
+  const auto document = [](std::string text) {
+    return Document{.text = text, .content_type = "a/b", .digest = base::sha256(text)};
+  };
+  kept.keep_document({"bridge:k"}, document("one"));
+  context_.poll_one();
+  kept.keep_document({"bridge:k"}, document("two"));
+  settle();
+  ASSERT_TRUE(find());
+  EXPECT_EQ(find()->text, "two");
+  kept.keep_document({"bridge:k"}, document("three"));
+  context_.poll_one();
+  kept.forget("bridge:k");
+  EXPECT_FALSE(find()) << "not before it is erased either";
+  settle();
+  EXPECT_FALSE(find());
+}
+
+TEST_F(ClientWithStore, NoMoreIsKeptThanCanBeWrittenAtOnce) {
+  auto& kept = *clients_[0].kept;
+  const Document document{.text = "one", .content_type = "a/b", .digest = base::sha256("one")};
+  for (std::size_t i = 0; i <= KeptContent::kWritingMax; ++i) kept.keep_document({std::to_string(i)}, document);
+  settle();
+  const auto find = [&](std::size_t i) { return run(context_, kept.find_document(std::to_string(i))); };
+  EXPECT_TRUE(find(KeptContent::kWritingMax - 1));
+  EXPECT_FALSE(find(KeptContent::kWritingMax));
+  kept.keep_document({std::to_string(KeptContent::kWritingMax)}, document);
+  settle();
+  EXPECT_TRUE(find(KeptContent::kWritingMax));
+}
+
 // Whoever names the same URL tells the store which digest to expect; it may be another one than ours.
 TEST_F(ClientWithStore, BytesThatWereRightForAnotherDigestAreNotForOurs) {
   const std::string other(module_.size(), 'x');
