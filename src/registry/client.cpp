@@ -95,9 +95,7 @@ async::awaitable<std::optional<std::string>> Client::State::shared_place(Referen
   const auto url = parse_url(blob_url(reference, digest));
   if (!url || !policy_by_name_.check_name(*url, Pointer::request)) co_return std::nullopt;
   const auto login = co_await credentials_.find(*url);
-  if (!login) co_return std::nullopt;
-  auto place = place_of_content(*url, *login);
-  co_return place.is_shared ? std::optional(std::move(place.key)) : std::nullopt;
+  co_return login && login->empty() ? std::optional(shared_key(*url)) : std::nullopt;
 }
 
 Result<void> check_settings(const config::Registry& settings) {

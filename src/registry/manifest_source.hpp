@@ -54,6 +54,7 @@ class ManifestSource {
   [[nodiscard]] async::awaitable<bool> is_for_everybody(Url url);
 
   Parts parts_;
+  LoginNames names_;
 };
 
 }  // namespace propeller::registry

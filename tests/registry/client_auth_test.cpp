@@ -304,11 +304,9 @@ TEST_F(DockerConfigFile, ATokenGoesWithTheLoginItWasGivenFor) {
   Site site(bearer);
   write_config(site, R"({"auths":{")" + bearer.host() + R"(":{"auth":"ZGV2aWNlOnMzY3JldC1wYXNzdzByZA=="}}})");
   ASSERT_EQ(site.fetch("acme/add:v1"), kSmallModule);
-  EXPECT_EQ(bearer.requests_with("/token"), 1);
   write_config(site, R"({"auths":{}})");
-  // The token server refuses the login for something else, so that it is looked for anew.
   bearer.inject("/token", {.kind = FaultKind::status, .status = 401, .times = 1});
-  ASSERT_FALSE(site.fetch("acme/sub:v1"));
+  ASSERT_FALSE(site.fetch("acme/sub:v1"));  // so the login is looked for anew
   ASSERT_EQ(site.fetch("acme/add:v1"), kSmallModule);
   ASSERT_EQ(bearer.requests_with("/token"), 3);
   std::string authorization = "none";

@@ -26,30 +26,43 @@ TEST(KeptPlace, OfEverybodyIsTheUrlAsTheForwardProxyHasIt) {
   EXPECT_EQ(shared_key(url("http://r:80/v2/a")), "http://r/v2/a");
   EXPECT_EQ(shared_key(url("http://r:443/v2/a")), "http://r:443/v2/a");
   EXPECT_EQ(shared_key(url("https://[::1]:5000/v2/a")), "https://[::1]:5000/v2/a");
-  const auto place = place_of_content(url("https://r.example/v2/a"), {});
+  LoginNames names;
+  const auto place = place_of_content(url("https://r.example/v2/a"), {}, names);
   EXPECT_TRUE(place.is_shared);
   EXPECT_EQ(place.key, "https://r.example/v2/a");
 }
 
 TEST(KeptPlace, OfALoginIsThatLoginsAlone) {
   const auto at = url("https://r.example/v2/a");
-  const auto ann = place_of_content(at, login("ann", "x"));
+  LoginNames names;
+  const auto key_of = [&](const Credentials& who) { return place_of_content(at, who, names).key; };
+  const auto ann = place_of_content(at, login("ann", "x"), names);
   EXPECT_FALSE(ann.is_shared);
   EXPECT_THAT(ann.key, testing::AllOf(testing::StartsWith("bridge:"), testing::EndsWith(":https://r.example/v2/a")));
-  EXPECT_NE(ann.key, place_of_content(at, login("bob", "x")).key);
-  EXPECT_EQ(ann.key, place_of_content(at, login("ann", "another")).key) << "nothing on disk tells of a password";
+  EXPECT_EQ(ann.key, key_of(login("ann", "x")));
+  LoginNames after_a_restart;
+  EXPECT_EQ(ann.key, place_of_content(at, login("ann", "x"), after_a_restart).key);
+  EXPECT_NE(ann.key, key_of(login("bob", "x")));
+  EXPECT_NE(ann.key, key_of(login("ann", "another"))) << "of the same name, and yet another login";
   Credentials token;
   token.bearer = Secret("t1");
-  const auto first = place_of_content(at, token).key;
+  const auto first = key_of(token);
   token.bearer = Secret("t2");
-  EXPECT_NE(first, place_of_content(at, token).key);
+  EXPECT_NE(first, key_of(token));
   EXPECT_EQ(first.find("t1"), std::string::npos);
 }
 
 TEST(KeptPlace, OfATagIsTheBridgesOwnForEverybodyToo) {
   const auto at = url("https://r.example/v2/a/manifests/latest");
-  EXPECT_EQ(key_of_tag(at, {}), "bridge:anybody:https://r.example/v2/a/manifests/latest");
-  EXPECT_NE(key_of_tag(at, {}), key_of_tag(at, login("ann", "x")));
+  LoginNames names;
+  EXPECT_EQ(key_of_tag(at, {}, names), "bridge:anybody:https://r.example/v2/a/manifests/latest");
+  EXPECT_NE(key_of_tag(at, {}, names), key_of_tag(at, login("ann", "x"), names));
+}
+
+TEST(KeptPlace, NamesOfManyLoginsAreForgotten) {
+  LoginNames names;
+  for (std::size_t i = 0; i <= LoginNames::kLoginsMax; ++i) (void)names.of(login(std::to_string(i), "x"));
+  EXPECT_EQ(names.size(), 1U);
 }
 
 TEST(KeptFields, ATypeComesBackAndWhatIsNoneDoesNot) {
