@@ -116,12 +116,9 @@ async::awaitable<std::optional<Bytes>> SharedDownload::read_along(std::size_t by
   const auto deadline = std::chrono::steady_clock::now() + order_.stall_timeout;
   const auto outcome = co_await reader_->read(bytes_max, deadline);
   if (!outcome) co_return std::nullopt;
-  if (const auto* memory = std::get_if<store::MemoryPiece>(&*outcome)) {
-    buffer_ = memory->bytes;
-    co_return take();
-  }
+  // Bytes that are not kept would wait for us, and we may be waiting for our broker. A writer in hand is for whoever
+  // else reads there.
   const auto* file = std::get_if<store::FilePiece>(&*outcome);
-  // With a writer in hand: whoever reads there besides us gets it.
   if (file == nullptr) co_return std::nullopt;
   co_return co_await read_piece(*file);
 }

@@ -17,7 +17,7 @@ namespace propeller::registry {
 /// Order:    the caller has the bytes first; the store gets them in pieces of kPieceBytes, or at once where somebody
 /// rides
 ///           along. What broke off elsewhere is gone on with alone.
-/// Pressure: as in BlobDownload; readers of what cannot be kept hold it up, see BlobWriter.
+/// Pressure: as in BlobDownload; readers of what cannot be kept hold it up, see BlobWriter; we hold up nobody.
 /// Bound:    one buffer besides those of BlobDownload, of kPieceBytes or one read().
 /// Errors:   as BlobDownload: its own digest is checked in any case, whoever brought the bytes. Who brings none for
 ///           the order's stall_timeout is left.

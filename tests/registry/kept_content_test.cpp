@@ -303,6 +303,24 @@ TEST_F(ClientWithStore, WhoBringsNothingForTooLongIsLeft) {
   EXPECT_EQ(blob_requests(), 1);
 }
 
+// It would wait in memory for us, and everybody else with it.
+TEST_F(ClientWithStore, WhatCannotBeKeptIsFetchedAlone) {
+  store::ContentStore small({.directory = directory_ / "small",
+                             .size_bytes_max = 100'000,
+                             .free_bytes_min = 0,
+                             .policy = store::PolicyKind::lru},
+                            pool_, probe_);
+  ASSERT_TRUE(small.open());
+  KeptContent kept(context_.get_executor(), small, pool_);
+  Client alone(context_.get_executor(), settings_, &kept);
+  auto elsewhere = run(context_, small.join({.key = blob_key(), .digest = base::sha256(module_)})).value();
+  ASSERT_TRUE(
+      run(context_, write_all(*elsewhere.writer, std::string_view(module_).substr(0, 400'000), module_.size())));
+  EXPECT_TRUE(run(context_, fetch_blob(alone, reference(), base::sha256(module_), module_.size())) == module_);
+  ASSERT_EQ(blob_requests(), 1);
+  EXPECT_EQ(registry_.requests().back().field("range"), "") << "all of it";
+}
+
 TEST_F(ClientWithStore, AFileThatCannotBeReadIsFetchedFromTheRegistry) {
   ASSERT_TRUE(fetch().value() == module_);
   settle();
