@@ -91,6 +91,9 @@ async::awaitable<Result<std::string>> read_rest(BlobStream& from) {
 
 /// Two clients of one store, with a registry that anybody may read.
 class ClientWithStore : public testing::Test {
+ public:
+  ~ClientWithStore() override { settle(); }
+
  protected:
   ClientWithStore() {
     EXPECT_TRUE(store_.open());
@@ -103,8 +106,6 @@ class ClientWithStore : public testing::Test {
       each.client.emplace(context_.get_executor(), settings_, &*each.kept);
     }
   }
-  ~ClientWithStore() override { settle(); }
-
   /// What was fetched is published.
   void settle() {
     const auto stop = [](KeptContent& kept) -> async::awaitable<bool> {
