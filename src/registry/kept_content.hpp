@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <boost/asio/thread_pool.hpp>
 #include <cstdint>
 #include <memory>
@@ -12,6 +13,7 @@
 #include "async/core.hpp"
 #include "async/task_group.hpp"
 #include "base/digest.hpp"
+#include "base/units.hpp"
 #include "store/content_store.hpp"
 
 namespace propeller::registry {
@@ -24,9 +26,33 @@ struct Document {
   bool is_from_memory = false;  ///< the registry does not answer: this is what it said before
 };
 
+/// What one of several downloads may hold before it writes it: large pieces cost less, and all of them together are
+/// bounded.
+///
+/// Threads: one core.
+class UnwrittenShare {
+ public:
+  static constexpr std::size_t kBytesMax = 4 * base::kMiB;  ///< of all
+  static constexpr std::size_t kSharersMax = 32;
+  static constexpr std::size_t kPieceBytesMax = 256 * base::kKiB, kPieceBytesMin = 16 * base::kKiB;
+
+  explicit UnwrittenShare(std::shared_ptr<std::size_t> sharers) : sharers_(std::move(sharers)) { ++*sharers_; }
+  ~UnwrittenShare() { --*sharers_; }
+  UnwrittenShare(const UnwrittenShare&) = delete;
+  UnwrittenShare& operator=(const UnwrittenShare&) = delete;
+
+  [[nodiscard]] std::size_t piece_bytes() const {
+    return std::clamp<std::size_t>(kBytesMax / *sharers_, kPieceBytesMin, kPieceBytesMax);
+  }
+
+ private:
+  const std::shared_ptr<std::size_t> sharers_;
+};
+
 /// A download into the store that has come to its end.
 struct Publication {
   std::unique_ptr<store::BlobWriter> writer;
+  std::unique_ptr<UnwrittenShare> share;  ///< until the rest is written
   std::string key;
   std::string rest = {};  ///< not written yet
   store::BlobHead head;   ///< where the writer has not begun
@@ -43,6 +69,11 @@ struct Publication {
 class KeptContent {
  public:
   static constexpr std::size_t kWritingMax = 32;
+
+  /// For a download that is about to hold bytes back; null when too many do: it is not kept.
+  [[nodiscard]] std::unique_ptr<UnwrittenShare> share() const {
+    return *sharers_ < UnwrittenShare::kSharersMax ? std::make_unique<UnwrittenShare>(sharers_) : nullptr;
+  }
 
   KeptContent(const async::asio::any_io_executor& executor, store::ContentStore& store, async::asio::thread_pool& pool);
 
@@ -82,6 +113,7 @@ class KeptContent {
   store::ContentStore& store_;
   async::asio::thread_pool& pool_;
   std::unordered_map<std::string, Pending> pending_;
+  const std::shared_ptr<std::size_t> sharers_ = std::make_shared<std::size_t>(0);
   async::TaskGroup writing_;
 };
 

@@ -82,10 +82,14 @@ async::awaitable<Result<Bytes>> SharedDownload::read(std::size_t bytes_max) {
   if (!bytes) {
     // Wrong bytes would be wrong for whoever follows. Any other failure is ours: one of them goes on.
     const auto writer = std::move(writer_);
+    share_.reset();
     if (bytes.error().code == Code::digest_mismatch) writer->fail(bytes.error());
   } else if (bytes->empty()) {
-    parts_.kept.publish(
-        {.writer = std::move(writer_), .key = key_, .rest = std::move(unwritten_), .head = head_of(order_)});
+    parts_.kept.publish({.writer = std::move(writer_),
+                         .share = std::move(share_),
+                         .key = key_,
+                         .rest = std::move(unwritten_),
+                         .head = head_of(order_)});
   } else {
     co_await hand_on(*bytes);
   }
@@ -94,13 +98,21 @@ async::awaitable<Result<Bytes>> SharedDownload::read(std::size_t bytes_max) {
 
 /// Small blobs are not written before the caller has all of them.
 async::awaitable<void> SharedDownload::hand_on(Bytes bytes) {
+  if (!share_) share_ = parts_.kept.share();
+  if (!share_) {
+    std::exchange(writer_, nullptr)->decline();
+    co_return;
+  }
   unwritten_.append(reinterpret_cast<const char*>(bytes.data()), bytes.size());
-  if (unwritten_.size() < kPieceBytes && writer_->reader_count() == 0) co_return;
+  if (unwritten_.size() < share_->piece_bytes() && writer_->reader_count() == 0) co_return;
   auto written = Result<void>{};
   if (writer_->head() == nullptr) written = co_await writer_->begin(head_of(order_));
   if (written) written = co_await writer_->write(unwritten_);
   unwritten_.clear();
-  if (!written) writer_.reset();
+  if (written) co_return;
+  writer_.reset();
+  share_.reset();
+  unwritten_.shrink_to_fit();
 }
 
 /// Nothing: the rest does not come from there, be it all or a file that cannot be read.

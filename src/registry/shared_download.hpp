@@ -14,19 +14,15 @@ namespace propeller::registry {
 /// A blob that anybody may have, as one of all those who want it now: the one that downloads it for everybody, or one
 /// that gets it by way of another's download. Whatever becomes of the others, it arrives.
 ///
-/// Order:    the caller has the bytes first; the store gets them in pieces of kPieceBytes, or at once where somebody
-/// rides
-///           along. What broke off elsewhere is gone on with alone.
+/// Order:    the caller has the bytes first; the store gets them in pieces (UnwrittenShare), or at once where somebody
+///           rides along. What broke off elsewhere is gone on with alone.
 /// Pressure: as in BlobDownload; readers of what cannot be kept hold it up, see BlobWriter; we hold up nobody.
-/// Bound:    one buffer besides those of BlobDownload, of kPieceBytes or one read().
+/// Bound:    one buffer besides those of BlobDownload, of a piece or one read().
 /// Errors:   as BlobDownload: its own digest is checked in any case, whoever brought the bytes. Who brings none for
 ///           the order's stall_timeout is left.
 /// Lifetime: what it is made of outlives it.
 class SharedDownload final : public BlobStream {
  public:
-  /// Each piece is a way to another thread and back: fewer cost less.
-  static constexpr std::size_t kPieceBytes = 256 * 1024;
-
   struct Parts {
     Fetcher& fetcher;
     CredentialSource& credentials;
@@ -63,6 +59,7 @@ class SharedDownload final : public BlobStream {
 
   std::unique_ptr<store::BlobWriter> writer_;  ///< for the others
   std::string unwritten_;                      ///< what they do not have yet
+  std::unique_ptr<UnwrittenShare> share_;      ///< of what may be unwritten, where something is
   BlobDownload::Received received_;            ///< while they come from elsewhere
   std::string buffer_;
 };
