@@ -32,9 +32,9 @@ struct Document {
 /// Threads: one core.
 class UnwrittenShare {
  public:
-  static constexpr std::size_t kBytesMax = 4 * base::kMiB;  ///< of all
-  static constexpr std::size_t kSharersMax = 32;
-  static constexpr std::size_t kPieceBytesMax = 256 * base::kKiB, kPieceBytesMin = 16 * base::kKiB;
+  static constexpr std::size_t kBytesMax = 1 * base::kMiB;  ///< of all
+  static constexpr std::size_t kSharersMax = 8;
+  static constexpr std::size_t kPieceBytesMax = 128 * base::kKiB, kPieceBytesMin = 16 * base::kKiB;
 
   explicit UnwrittenShare(std::shared_ptr<std::size_t> sharers) : sharers_(std::move(sharers)) { ++*sharers_; }
   ~UnwrittenShare() { --*sharers_; }
