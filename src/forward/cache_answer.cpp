@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 
+#include "base/random.hpp"
 #include "http/date.hpp"
 #include "http/forwarding.hpp"
 #include "http/syntax.hpp"
@@ -65,6 +66,16 @@ bool may_have_a_part(http::FieldView stored, http::FieldView request) {
   return !condition || (!condition->empty() && *condition == strong_etag(stored));
 }
 
+void give_several(CacheAnswer& answer, std::vector<ByteRange> ranges, std::uint64_t size) {
+  constexpr std::size_t kBoundaryBytes = 16;
+  answer.status = kPartialContent;
+  answer.list = RangeList{.ranges = std::move(ranges),
+                          .type = std::string(answer.fields.find("Content-Type").value_or("")),
+                          .boundary = base::random_hex(kBoundaryBytes),
+                          .size = size};
+  answer.fields.set("Content-Type", fmt::format("multipart/byteranges; boundary={}", answer.list->boundary));
+}
+
 /// As RFC 3339 has it. By hand, without a tm and a locale: every hit has one.
 std::string date_text(std::chrono::sys_seconds time) {
   const auto day = std::chrono::floor<std::chrono::days>(time);
@@ -121,7 +132,13 @@ CacheAnswer answer_with(CachedHead head, http::Method method, http::FieldView re
   answer.fields.set("Accept-Ranges", "bytes");
   const auto wanted = request.find("Range");
   if (!wanted || method != http::Method::get || !may_have_a_part(answer.fields, request)) return answer;
-  const auto choice = choose_range(*wanted, *head.size);
+  auto ranges = head.is_whole ? choose_ranges(*wanted, *head.size) : std::vector<ByteRange>();
+  if (ranges.size() > 1) {
+    give_several(answer, std::move(ranges), *head.size);
+    return answer;
+  }
+  const auto choice = ranges.empty() ? choose_range(*wanted, *head.size)
+                                     : RangeChoice{.kind = RangeChoice::Kind::part, .range = ranges[0]};
   if (choice.kind == RangeChoice::Kind::unsatisfiable) {
     answer.status = kRangeNotSatisfiable;
     answer.fields.set("Content-Range", fmt::format("bytes */{}", *head.size));
@@ -130,11 +147,17 @@ CacheAnswer answer_with(CachedHead head, http::Method method, http::FieldView re
   } else if (choice.kind == RangeChoice::Kind::part) {
     answer.status = kPartialContent;
     answer.range = choice.range;
-    answer.fields.set("Content-Range", fmt::format("bytes {}-{}/{}", choice.range.offset,
-                                                   choice.range.offset + choice.range.count - 1, *head.size));
+    answer.fields.set("Content-Range", content_range(choice.range, *head.size));
   }
   return answer;
 }
+
+std::string RangeList::head_of(ByteRange range) const {
+  const auto type_line = type.empty() ? std::string() : fmt::format("Content-Type: {}\r\n", type);
+  return fmt::format("\r\n--{}\r\n{}Content-Range: {}\r\n\r\n", boundary, type_line, content_range(range, size));
+}
+
+std::string RangeList::end() const { return fmt::format("\r\n--{}--\r\n", boundary); }
 
 void mark_as_hit(http::Fields& fields, std::int64_t stored_at, std::chrono::sys_seconds now) {
   const std::chrono::seconds old(http::parse_decimal(fields.find("Age").value_or("")).value_or(0));

@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "forward/byte_range.hpp"
 #include "http/fields.hpp"
@@ -33,14 +34,29 @@ struct CachedHead {
   int status = 200;
   http::Fields fields;
   std::optional<std::uint64_t> size;  ///< of the body, when it is known
+  bool is_whole = false;              ///< all of its bytes are here, for ranges in any order
+};
+
+/// Several ranges in one body.
+struct RangeList {
+  std::vector<ByteRange> ranges;  ///< in the order they were asked for
+  std::string type;               ///< Content-Type of each, when there is one
+  std::string boundary;           ///< between them
+  std::uint64_t size = 0;         ///< of the content
+
+  /// What stands before one of them. Source: RFC 9110 section 14.6
+  [[nodiscard]] std::string head_of(ByteRange range) const;
+  /// What stands behind the last one.
+  [[nodiscard]] std::string end() const;
 };
 
 /// What the client gets of it.
 struct CacheAnswer {
   int status = 200;
   http::Fields fields;
-  ByteRange range;        ///< of the content, for the body; to HEAD, too
-  bool has_body = false;  ///< false: of no bytes, whatever `range` says
+  ByteRange range;                ///< of the content, for the body; to HEAD, too
+  std::optional<RangeList> list;  ///< instead of `range`; only of what is whole
+  bool has_body = false;          ///< false: of no bytes, whatever `range` says
 };
 
 /// By Range and If-Range, If-None-Match and If-Modified-Since. Pure.

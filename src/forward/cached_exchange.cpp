@@ -41,9 +41,9 @@ async::awaitable<std::optional<CachedExchange::Stored>> CachedExchange::find(std
 http::Response CachedExchange::answer_from(const Stored& stored) const {
   const auto& entry = *stored.entry;
   const auto method = request_.head().method;
-  auto answer =
-      answer_with({.status = entry.status, .fields = kept_fields(entry.header_text), .size = stored.blob->size()},
-                  method, request_.fields());
+  auto answer = answer_with(
+      {.status = entry.status, .fields = kept_fields(entry.header_text), .size = stored.blob->size(), .is_whole = true},
+      method, request_.fields());
   mark_as_hit(answer.fields, entry.stored_at,
               std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now()));
   answer.fields.add_view("Cache-Status", "propeller-proxy; hit");

@@ -83,13 +83,10 @@ async::awaitable<CachedResponse> CachedResponses::confirm(CachedResponse respons
 }
 
 async::awaitable<void> CachedResponses::forget(std::string url) {
-  const auto entry = co_await entry_of(url);
-  if (!entry) co_return;
   (void)co_await store_.erase_entry(url);
-  if (!cache::parse_vary_note(entry->note)) co_return;
-  const auto variants = co_await store_.list_entries(url + " ", "", kVariantsMax);
-  if (!variants) co_return;
-  for (const auto& variant : *variants) (void)co_await store_.erase_entry(variant.key);
+  const auto beside = co_await store_.list_entries(url + " ", "", kVariantsMax);
+  if (!beside) co_return;
+  for (const auto& entry : *beside) (void)co_await store_.erase_entry(entry.key);
 }
 
 }  // namespace propeller::forward

@@ -23,9 +23,9 @@ struct CachedResponse {
 };
 
 /// Where the responses of one URL are in the store: under the URL, or, when they vary, each under the URL and a hash of
-/// the fields that chose it, with their names under the URL alone.
+/// the fields that chose it, with their names under the URL alone. Parts (CachedParts) are beside their whole.
 ///
-/// Bound:    forget() takes at most kVariantsMax variants at a time.
+/// Bound:    forget() takes at most kVariantsMax variants and parts at a time.
 /// Threads:  one core. Lifetime: the store outlives it.
 /// Source:   RFC 9111 sections 2 and 4.1
 class CachedResponses {

@@ -2,9 +2,13 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <array>
+
 #include "cache/storing.hpp"
 #include "cache/vary.hpp"
 #include "forward/arriving_body.hpp"
+#include "forward/cached_parts.hpp"
 #include "forward/forwarder.hpp"
 #include "forward/stored_body.hpp"
 #include "http/forwarding.hpp"
@@ -16,6 +20,7 @@ using Answer = std::optional<http::Response>;
 
 namespace {
 
+constexpr int kPartialContent = 206;
 constexpr int kGatewayTimeout = 504;
 constexpr std::string_view kName = "propeller-proxy";
 
@@ -30,6 +35,13 @@ async::awaitable<void> check(store::ContentStore& store, std::string key, Refres
   (void)co_await refresh.run(std::move(joined->writer), nullptr);
 }
 
+bool asks_for_part(const http::RequestHead& head) {
+  constexpr std::array<std::string_view, 4> kConditions{"If-Match", "If-None-Match", "If-Modified-Since",
+                                                        "If-Unmodified-Since"};
+  return head.method == http::Method::get && head.fields.contains("Range") &&
+         std::ranges::none_of(kConditions, [&](auto name) { return head.fields.contains(name); });
+}
+
 bool is_error(int status) { return status == 500 || status == 502 || status == 503 || status == 504; }
 
 }  // namespace
@@ -41,7 +53,8 @@ HttpExchange::HttpExchange(CacheParts parts, const CacheMatcher& matcher, http::
       ttl_max_(matcher.ttl_max()),
       url_(std::move(decision.key)),
       asked_(cache::request_directives(request.fields())),
-      generation_(parts.invalidations.generation(url_)) {}
+      generation_(parts.invalidations.generation(url_)),
+      is_for_part_(asks_for_part(request.head())) {}
 
 Refresh HttpExchange::refresh() const {
   return {{.store = parts_.store, .fills = parts_.fills, .name = parts_.name},
@@ -49,7 +62,8 @@ Refresh HttpExchange::refresh() const {
            .origin = origin_,
            .stored = stored_,
            .generation = generation_,
-           .is_request_no_store = asked_.no_store}};
+           .is_request_no_store = asked_.no_store,
+           .may_be_part = is_for_part_ && !stored_}};
 }
 
 async::awaitable<void> HttpExchange::look_up() {
@@ -59,11 +73,31 @@ async::awaitable<void> HttpExchange::look_up() {
   if (stored_) verdict_ = cache::judge(stored_->stored(), asked_, wall_seconds(), ttl_max_);
 }
 
-/// A part of what is not here is no beginning, nor is a question that another answer than the whole would fit.
-bool HttpExchange::may_begin() const {
-  if (request_.head().method != http::Method::get) return false;
+/// Of what is not here as a whole.
+async::awaitable<Answer> HttpExchange::from_parts() {
+  if (stored_ || !is_for_part_) co_return std::nullopt;
   const auto fields = request_.fields();
-  return !asked_.no_store && (stored_ || !fields.contains("Range"));
+  auto found = co_await CachedParts(parts_.store, place_)
+                   .find({.range = fields.find("Range").value_or(""),
+                          .if_range = fields.find("If-Range").value_or(""),
+                          .asked = asked_,
+                          .ttl_max = ttl_max_});
+  if (!found) co_return std::nullopt;
+  outcome_ = CacheOutcome::hit;
+  parts_.counters.count_hit();
+  http::Response response{
+      .status = kPartialContent, .fields = std::move(found->fields), .body = std::move(found->body)};
+  http::append_via(response.fields, http::Version::http_1_1, parts_.name);
+  mark_as_hit(response.fields, found->stored_at, found->age);
+  add_cache_status(response.fields, fmt::format("hit; ttl={}", found->time_left.count()));
+  co_return response;
+}
+
+/// Not with a question that another answer would fit than the whole or the one part that is named.
+bool HttpExchange::may_begin() const {
+  if (request_.head().method != http::Method::get || asked_.no_store) return false;
+  const auto fields = request_.fields();
+  return stored_ || !fields.contains("Range") || (is_for_part_ && !fields.contains("If-Range"));
 }
 
 async::awaitable<Answer> HttpExchange::answer(http::Destination destination, const http::OutgoingRequest& out) {
@@ -74,18 +108,22 @@ async::awaitable<Answer> HttpExchange::answer(http::Destination destination, con
     if (verdict_.use == Use::stale_at_once) check_in_background();
     co_return from_store(fmt::format("hit; ttl={}", verdict_.time_left.count()));
   }
+  if (auto part = co_await from_parts()) co_return part;
   if (asked_.only_if_cached) {
     auto response = http::text_response(kGatewayTimeout, "propeller-proxy: not in the cache, and only-if-cached\n");
     add_cache_status(response.fields, "detail=only-if-cached");
     co_return response;
   }
-  // The first of several variants may be on its way under the plain key still.
+  // The first of several variants may be on its way under the plain key still, and what a part is of as a whole.
   const bool may_be_elsewhere = place_ != url_;
-  if (may_be_elsewhere || !may_begin()) {
+  const bool may_ride = !may_begin() || (!stored_ && is_for_part_);
+  if (may_be_elsewhere || may_ride) {
     if (auto response = co_await ride_along(url_)) co_return response;
   }
-  if (may_begin()) co_return co_await share();
-  co_return may_be_elsewhere ? co_await ride_along(place_) : std::nullopt;
+  if (may_be_elsewhere && may_ride) {
+    if (auto response = co_await ride_along(place_)) co_return response;
+  }
+  co_return may_begin() ? co_await share() : std::nullopt;
 }
 
 /// Nobody joins what was asked for before the last write.
@@ -106,6 +144,8 @@ async::awaitable<Answer> HttpExchange::ride_along(std::string place) {
 
 async::awaitable<Answer> HttpExchange::share() {
   auto key = flight_key(place_);
+  // A whole that is here is checked as one, whatever is asked for of it.
+  if (!stored_ && is_for_part_) key.append(" part ").append(request_.fields().find("Range").value_or(""));
   // The answers of the last time were for one client each: nobody waits for another one's. And who wants the origin's
   // word now is not told what it said to somebody else.
   const bool is_for_one = !stored_ && parts_.unshared.contains(url_, std::chrono::steady_clock::now());
@@ -120,6 +160,10 @@ async::awaitable<Answer> HttpExchange::share() {
     joined->writer->decline();
     parts_.counters.count_hit();
     co_return from_store(fmt::format("hit; ttl={}", verdict_.time_left.count()));
+  }
+  if (auto part = co_await from_parts()) {
+    joined->writer->decline();
+    co_return part;
   }
   co_return co_await lead(std::move(joined->writer));
 }
@@ -190,7 +234,7 @@ async::awaitable<Answer> HttpExchange::look_again() {
   reader_.reset();
   co_await look_up();
   if (stored_ && verdict_.use == Use::fresh) co_return from_store("hit; collapsed");
-  co_return std::nullopt;
+  co_return co_await from_parts();
 }
 
 /// Only if it would have answered this request, too, had it come a moment later.
@@ -216,9 +260,9 @@ http::Response HttpExchange::from_store(std::string_view how) {
   auto fields = stored_->fields;
   http::append_via(fields, http::Version::http_1_1, parts_.name);
   const auto method = request_.head().method;
-  auto answer =
-      answer_with({.status = stored_->entry->status, .fields = std::move(fields), .size = stored_->blob->size()},
-                  method, request_.fields());
+  auto answer = answer_with(
+      {.status = stored_->entry->status, .fields = std::move(fields), .size = stored_->blob->size(), .is_whole = true},
+      method, request_.fields());
   mark_as_hit(answer.fields, stored_->entry->stored_at, verdict_.age);
   add_cache_status(answer.fields, how);
   return response_from(stored_->blob, std::move(answer), method);

@@ -37,6 +37,7 @@ class HttpExchange {
   using Answer = std::optional<http::Response>;
 
   async::awaitable<void> look_up();
+  async::awaitable<Answer> from_parts();
   [[nodiscard]] bool may_begin() const;
   async::awaitable<Answer> share();
   async::awaitable<Answer> ride_along(std::string place);
@@ -59,6 +60,7 @@ class HttpExchange {
   const std::string url_;  ///< the key
   const cache::RequestDirectives asked_;
   const std::uint64_t generation_;  ///< of the URL, see Invalidations
+  const bool is_for_part_;          ///< one range, with no other condition than If-Range
   std::shared_ptr<const ContentOrigin> origin_;
   std::optional<CachedResponse> stored_;
   cache::Verdict verdict_;

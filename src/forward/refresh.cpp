@@ -4,6 +4,7 @@
 #include "cache/vary.hpp"
 #include "forward/cache_answer.hpp"
 #include "forward/cache_matcher.hpp"
+#include "forward/cached_parts.hpp"
 #include "forward/forwarder.hpp"
 #include "http/date.hpp"
 
@@ -11,6 +12,8 @@ namespace propeller::forward {
 
 namespace {
 
+constexpr int kOk = 200;
+constexpr int kPartialContent = 206;
 constexpr int kNotModified = 304;
 
 /// Who keeps a response without a Date writes down when it came (RFC 9110 section 6.6.1).
@@ -23,10 +26,13 @@ void add_date(http::Fields& fields, cache::sys_seconds now) {
 }  // namespace
 
 bool Refresh::may_be_kept(const http::ClientResponse& response, cache::sys_seconds received) const {
+  const bool is_part =
+      question_.may_be_part && part_of(response.status, response.fields, response.body->length()).has_value();
+  // A part is kept where its whole would be.
   return cache::may_store({.method = http::Method::get,
                            .credentials = question_.origin->credentials(),
                            .is_request_no_store = question_.is_request_no_store,
-                           .status = response.status,
+                           .status = is_part ? kOk : response.status,
                            .fields = response.fields,
                            .received = received}) &&
          !has_doubtful_end(response);
@@ -39,9 +45,18 @@ store::BlobHead Refresh::head_of(const http::ClientResponse& response, const std
   return {.status = response.status,
           .header_text = kept_header_text(response.fields, CacheRules::http),
           .length = response.body->length(),
-          .validator = std::string(strong_etag(response.fields)),
+          // The rest of a part that breaks off is asked for by nobody.
+          .validator = std::string(response.status == kPartialContent ? "" : strong_etag(response.fields)),
           .note = cache::to_text(note),
           .received_at = received.time_since_epoch().count()};
+}
+
+async::awaitable<std::string> Refresh::place_of(const http::ClientResponse& response,
+                                                const std::vector<std::string>& vary_names) {
+  auto whole = co_await CachedResponses(parts_.store).place(question_.url, vary_names, question_.origin->fields());
+  const auto part = part_of(response.status, response.fields, response.body->length());
+  if (!part) co_return whole;
+  co_return co_await CachedParts(parts_.store, std::move(whole)).place_for(*part, strong_etag(response.fields));
 }
 
 async::awaitable<Result<Refresh::Outcome>> Refresh::run(std::unique_ptr<store::BlobWriter> writer,
@@ -66,8 +81,7 @@ async::awaitable<Result<Refresh::Outcome>> Refresh::run(std::unique_ptr<store::B
   if (may_be_kept(*received, now)) {
     const auto names = cache::vary_names(received->fields).value_or(std::vector<std::string>());
     head = head_of(*received, names, requested, now);
-    if (head.header_text.size() <= store::Entry::kTextBytesMax)
-      key = co_await CachedResponses(parts_.store).place(question_.url, names, question_.origin->fields());
+    if (head.header_text.size() <= store::Entry::kTextBytesMax) key = co_await place_of(*received, names);
   }
   if (!key) {
     // A success takes the place of what was there, kept or not; an error does not.

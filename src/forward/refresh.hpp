@@ -29,6 +29,7 @@ class Refresh {
     std::optional<CachedResponse> stored;
     std::uint64_t generation = 0;  ///< of the URL, see Invalidations
     bool is_request_no_store = false;
+    bool may_be_part = false;  ///< a range is asked for: a 206 is kept, too
   };
 
   /// It is being kept: the flight's readers get it. The fields are the client's own.
@@ -54,6 +55,8 @@ class Refresh {
 
  private:
   [[nodiscard]] bool may_be_kept(const http::ClientResponse& response, cache::sys_seconds received) const;
+  [[nodiscard]] async::awaitable<std::string> place_of(const http::ClientResponse& response,
+                                                       const std::vector<std::string>& vary_names);
   [[nodiscard]] store::BlobHead head_of(const http::ClientResponse& response,
                                         const std::vector<std::string>& vary_names, cache::sys_seconds requested,
                                         cache::sys_seconds received) const;

@@ -52,5 +52,34 @@ TEST(ParseContentRange, TakesACompleteOneOnly) {
     EXPECT_FALSE(parse_content_range(text)) << text;
 }
 
+TEST(ChooseRanges, TakesThoseThatAreThereInTheirOrder) {
+  using Ranges = std::vector<ByteRange>;
+  std::string too_many = "bytes=0-0";
+  for (std::size_t i = 0; i < kRangesMax; ++i) too_many.append(",0-0");
+  const std::vector<std::pair<std::string, Ranges>> cases{
+      {"bytes=0-1,4-5", {{0, 2}, {4, 2}}},
+      {"bytes=90-, 0-0 ,-1", {{90, 10}, {0, 1}, {99, 1}}},
+      {"bytes=0-1,100-200", {{0, 2}}},
+      {"bytes=100-,200-", {}},
+      {"bytes=0-1", {}},
+      {"bytes=0-1,x", {}},
+      {"bytes=0-49,50-99", {}},
+      {"bytes=0-,0-,0-", {}},
+      {"lines=0-1,4-5", {}},
+      {too_many, {}},
+      {too_many.substr(0, too_many.size() - 4), Ranges(kRangesMax, {0, 1})},
+  };
+  for (const auto& [value, expected] : cases) EXPECT_EQ(choose_ranges(value, 100), expected) << value;
+}
+
+TEST(Cover, EndsBeforeTheFirstByteThatIsMissing) {
+  const std::vector<ContentRange> parts{{10, 19, 100}, {0, 4, 100}, {3, 11, 100}, {30, 39, 100}};
+  EXPECT_EQ(cover(parts, {0, 20}), (std::vector<PartSlice>{{1, {0, 5}}, {2, {2, 7}}, {0, {2, 8}}}));
+  EXPECT_EQ(cover(parts, {12, 3}), (std::vector<PartSlice>{{0, {2, 3}}}));
+  EXPECT_EQ(cover(parts, {15, 20}), (std::vector<PartSlice>{{0, {5, 5}}}));
+  EXPECT_TRUE(cover(parts, {20, 5}).empty());
+  EXPECT_TRUE(cover({}, {0, 1}).empty());
+}
+
 }  // namespace
 }  // namespace propeller::forward

@@ -148,7 +148,7 @@ TEST_F(CacheTest, ARangeIsCutFromWhatIsStored) {
       {"bytes=50000-", 206, "bytes 50000-99999/100000", bytes.substr(50'000)},
       {"bytes=-5", 206, "bytes 99995-99999/100000", bytes.substr(99'995)},
       {"bytes=100000-", 416, "bytes */100000", ""},
-      {"bytes=0-1,5-6", 200, "", bytes},
+      {"bytes=0-99999,5-6", 200, "", bytes},
   };
   for (const auto& one : cases) {
     const auto got = site.get(address, "Range: " + one.asked + "\r\n");
