@@ -43,6 +43,24 @@ void check_ages(const http::Fields& fields, int status) {
   if (is_kept) ASSERT(!said.is_private && (!said.no_store || said.must_understand) && cache::vary_names(fields));
 }
 
+/// What a pack says is never more than may be kept, and bounded as the rest.
+void check_packs(const http::Fields& fields, std::string_view path, const http::Fields& request) {
+  constexpr cache::sys_seconds kNow{std::chrono::seconds(1'800'000'000)};
+  const auto keeping = cache::keeping_of({.is_npm_on = true, .is_debian_on = true}, path, request);
+  if (!cache::is_likely(keeping, 200, fields)) return;
+  const auto said = cache::response_directives(fields);
+  const auto names = cache::vary_names(fields, keeping);
+  if (names) ASSERT(names->size() <= cache::kVaryNamesMax + 1);
+  if (cache::may_store({.fields = fields, .received = kNow, .keeping = keeping}))
+    ASSERT(names && !said.is_private && (!said.no_store || said.must_understand));
+  ASSERT(!cache::may_store(
+      {.credentials = cache::Credentials::authorization, .fields = fields, .received = kNow, .keeping = keeping}));
+  const auto asked = cache::request_directives(request);
+  const auto verdict = cache::judge({.fields = fields, .received = kNow, .keeping = keeping}, asked, kNow);
+  ASSERT(verdict.may_outlive_silence && verdict.time_left <= cache::kSecondsMax);
+  if (asked.no_cache) ASSERT(verdict.use == cache::Verdict::Use::after_checking);
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
@@ -55,6 +73,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     ASSERT(names->size() <= cache::kVaryNamesMax && cache::split_names(cache::join_names(*names)) == *names);
     ASSERT(cache::variant_of(*names, second).size() == 64);
   }
+  check_packs(first, text.substr(0, text.find('\n')), second);
   const auto updated = cache::freshened(first, second);
   ASSERT(updated.size() <= first.size() + second.size());
   if (const auto note = cache::parse_response_note(text))

@@ -9,6 +9,7 @@ namespace propeller::cache {
 namespace {
 
 constexpr std::string_view kAge = "response age=";
+constexpr std::string_view kByPack = " by-pack";
 constexpr std::string_view kVariant = " variant=";
 constexpr std::string_view kVary = "vary ";
 constexpr std::string_view kTag = "tag ";
@@ -16,7 +17,8 @@ constexpr std::string_view kTag = "tag ";
 }  // namespace
 
 std::string to_text(const ResponseNote& note) {
-  return fmt::format("{}{}{}{}", kAge, note.initial_age.count(), kVariant, note.variant);
+  return fmt::format("{}{}{}{}{}", kAge, note.initial_age.count(), note.is_by_pack ? kByPack : "", kVariant,
+                     note.variant);
 }
 
 std::optional<ResponseNote> parse_response_note(std::string_view text) {
@@ -24,9 +26,14 @@ std::optional<ResponseNote> parse_response_note(std::string_view text) {
   text.remove_prefix(kAge.size());
   const auto end = text.find(kVariant);
   if (end == std::string_view::npos) return std::nullopt;
-  const auto age = http::parse_decimal(text.substr(0, end));
+  auto before = text.substr(0, end);
+  const bool is_by_pack = before.ends_with(kByPack);
+  if (is_by_pack) before.remove_suffix(kByPack.size());
+  const auto age = http::parse_decimal(before);
   if (!age || *age > static_cast<std::uint64_t>(kSecondsMax.count())) return std::nullopt;
-  return ResponseNote{.initial_age = seconds(*age), .variant = std::string(text.substr(end + kVariant.size()))};
+  return ResponseNote{.initial_age = seconds(*age),
+                      .variant = std::string(text.substr(end + kVariant.size())),
+                      .is_by_pack = is_by_pack};
 }
 
 std::string vary_note(std::string_view names) { return std::string(kVary).append(names); }

@@ -11,11 +11,12 @@ namespace propeller::cache {
 /// What the cache writes beside a stored response: into store::Entry::note and store::BlobHead::note.
 struct ResponseNote {
   seconds initial_age{0};
-  std::string variant;  ///< of the request that brought it, see variant_of()
+  std::string variant;      ///< of the request that brought it, see variant_of()
+  bool is_by_pack = false;  ///< under a rule of a pack, and so without credentials
 
   friend bool operator==(const ResponseNote&, const ResponseNote&) = default;
 };
-/// "response age=12 variant=<hex>"
+/// "response age=12 variant=<hex>", "response age=12 by-pack variant=<hex>"
 [[nodiscard]] std::string to_text(const ResponseNote& note);
 [[nodiscard]] std::optional<ResponseNote> parse_response_note(std::string_view text);
 

@@ -51,12 +51,15 @@ seconds initial_age(http::FieldView fields, sys_seconds requested, sys_seconds r
   return std::clamp(said + (received - requested), std::min(apparent, kSecondsMax), kSecondsMax);
 }
 
-Verdict judge(const StoredResponse& stored, const RequestDirectives& asked, sys_seconds now, seconds length_max) {
-  const auto said = response_directives(stored.fields);
+Verdict judge(const StoredResponse& stored, const RequestDirectives& all_asked, sys_seconds now, seconds length_max) {
+  const bool is_in_pack = stored.keeping != Keeping::as_said;
+  const auto asked = under(stored.keeping, all_asked);
+  const auto said = under(stored.keeping, response_directives(stored.fields));
   const auto length = std::min(lifetime(stored.status, stored.fields, said, stored.received).length, length_max);
   Verdict verdict{.age = stored.initial_age + std::max(now - stored.received, seconds(0))};
-  verdict.time_left = length - verdict.age;
-  const bool is_bound = said.must_revalidate || said.proxy_revalidate || said.no_cache || said.s_maxage;
+  verdict.time_left = stored.keeping == Keeping::unchanging ? kSecondsMax : length - verdict.age;
+  const bool is_bound =
+      !is_in_pack && (said.must_revalidate || said.proxy_revalidate || said.no_cache || said.s_maxage);
   const auto staleness = -verdict.time_left;
   verdict.may_outlive_silence = !is_bound;
   verdict.may_outlive_errors = !is_bound && said.stale_if_error && staleness <= *said.stale_if_error;

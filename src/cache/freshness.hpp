@@ -2,7 +2,7 @@
 
 #include <chrono>
 
-#include "cache/directives.hpp"
+#include "cache/packs.hpp"
 #include "http/fields.hpp"
 
 namespace propeller::cache {
@@ -32,6 +32,7 @@ struct StoredResponse {
   http::FieldView fields;
   seconds initial_age{0};
   sys_seconds received;
+  Keeping keeping = Keeping::as_said;
 };
 
 /// What a stored response is good for, now and for this request.
@@ -47,7 +48,8 @@ struct Verdict {
   bool may_outlive_silence = false;  ///< stale, when the origin cannot be reached
   bool may_outlive_errors = false;   ///< stale, when the origin answers 500, 502, 503 or 504
 };
-/// Nothing is fresh for longer than `length_max`. Pure. Source: RFC 9111 sections 4.2 and 5.2, RFC 5861
+/// Nothing but what a pack calls unchanging is fresh for longer than `length_max`. Pure. Source: RFC 9111 sections 4.2
+/// and 5.2, RFC 5861
 [[nodiscard]] Verdict judge(const StoredResponse& stored, const RequestDirectives& asked, sys_seconds now,
                             seconds length_max = kSecondsMax);
 

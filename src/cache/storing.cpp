@@ -23,6 +23,7 @@ bool may_store(const Exchange& exchange) {
   if (said.must_understand ? !is_understood(exchange.status) : said.no_store) return false;
   if (said.is_private) return false;
   if (!vary_names(exchange.fields)) return false;
+  if (exchange.keeping != Keeping::as_said) return exchange.credentials == Credentials::none;
   const bool is_for_all = said.is_public || said.must_revalidate || said.s_maxage;
   if (exchange.credentials == Credentials::authorization && !is_for_all) return false;
   const auto life = lifetime(exchange.status, exchange.fields, said, exchange.received);

@@ -19,9 +19,11 @@ struct Exchange {
   int status = 200;
   http::FieldView fields;  ///< of the response
   sys_seconds received;
+  Keeping keeping = Keeping::as_said;  ///< of what is_likely()
 };
 
-/// Whether a shared cache may keep this response, and has a use for it: it is fresh for a while or can be checked.
+/// Whether a shared cache may keep this response, and has a use for it: it is fresh for a while or can be checked, or a
+/// pack says that it is of use.
 ///
 /// Stricter than the RFC in one thing: what was asked for with a cookie, or sets one, is kept only when the origin says
 /// how long, not by a guess.

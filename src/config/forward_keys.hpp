@@ -46,6 +46,7 @@ void for_each_key(const Visit& visit) {
   visit("cache.patterns", kAtOnce, [](auto& f) -> auto& { return f.cache.patterns; });
   visit("cache.content_aware", kAtOnce, [](auto& f) -> auto& { return f.cache.is_content_aware; });
   visit("cache.http", kAtOnce, [](auto& f) -> auto& { return f.cache.are_http_rules_on; });
+  visit("cache.packs", kAtOnce, [](auto& f) -> auto& { return f.cache.packs; });
   visit("cache.ttl", kAtOnce, [](auto& f) -> auto& { return f.cache.ttl_max; });
   visit("cache.private", kAtOnce, [](auto& f) -> auto& { return f.cache.private_content; });
   visit("cache.private_ttl", kAtOnce, [](auto& f) -> auto& { return f.cache.private_ttl; });

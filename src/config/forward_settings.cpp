@@ -20,6 +20,8 @@ std::string_view to_string(PrivateContent content) {
   return "";
 }
 
+std::string_view to_string(CachePack pack) { return pack == CachePack::npm ? "npm" : "debian"; }
+
 std::string_view to_string(ApiAuth auth) { return auth == ApiAuth::token ? "token" : "loopback"; }
 
 std::string_view to_string(UpstreamScheme scheme) {

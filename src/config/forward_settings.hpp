@@ -129,6 +129,9 @@ enum class PrivateContent {
   never
 };
 
+/// What is known of the servers of a package manager, beyond what HTTP's fields say.
+enum class CachePack { npm, debian };
+
 struct Cache {
   bool is_enabled = false;  ///< the built-in default, without any file, has it on
   std::filesystem::path dir = "./cache";
@@ -139,6 +142,7 @@ struct Cache {
   std::vector<std::string> patterns;  ///< RE2 expressions for the path of a URL
   bool is_content_aware = false;
   bool are_http_rules_on = true;         ///< what no pattern matches is kept as RFC 9111 lets a shared cache
+  std::vector<CachePack> packs;          ///< rules on top of those
   std::chrono::milliseconds ttl_max{0};  ///< by those rules nothing is fresh for longer; 0: as long as its origin says
   PrivateContent private_content = PrivateContent::verify;
   std::chrono::milliseconds private_ttl{5 * 60 * 1000};  ///< how long an origin's yes to a caller holds
@@ -224,6 +228,7 @@ struct Forward {
 
 [[nodiscard]] std::string_view to_string(EvictionPolicy policy);
 [[nodiscard]] std::string_view to_string(PrivateContent content);
+[[nodiscard]] std::string_view to_string(CachePack pack);
 [[nodiscard]] std::string_view to_string(ApiAuth auth);
 [[nodiscard]] std::string_view to_string(UpstreamScheme scheme);
 

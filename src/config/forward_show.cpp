@@ -19,6 +19,7 @@ std::string text_of(std::integral auto value) { return fmt::to_string(value); }
 std::string text_of(std::chrono::milliseconds value) { return format_duration(value); }
 std::string text_of(EvictionPolicy value) { return std::string(to_string(value)); }
 std::string text_of(PrivateContent value) { return std::string(to_string(value)); }
+std::string text_of(CachePack value) { return std::string(to_string(value)); }
 std::string text_of(ApiAuth value) { return std::string(to_string(value)); }
 std::string text_of(LogFormat value) { return std::string(to_string(value)); }
 

@@ -136,6 +136,9 @@ void read_cache(YamlSection section, Cache& to) {
   section.value("policy", [&](V v) { return set_policy(to.policy, v); });
   section.boolean("content_aware", to.is_content_aware);
   section.boolean("http", to.are_http_rules_on);
+  section.list("packs", kListEntriesMax, [&](V v) { return add_pack(to.packs, v); });
+  if (!to.packs.empty() && !to.are_http_rules_on)
+    section.report().warning(section.line_of("packs"), section.path_of("packs"), "not used with cache.http off");
   section.value("ttl", [&](V v) { return set_duration(to.ttl_max, v, std::chrono::milliseconds(0), kCacheTtlMax); });
   section.value("private", [&](V v) { return set_private_content(to.private_content, v); });
   section.value("private_ttl",

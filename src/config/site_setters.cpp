@@ -143,6 +143,15 @@ Refusal set_private_content(PrivateContent& to, const std::string& value) {
   return "allowed are verify, proxy-credentials and never";
 }
 
+Refusal add_pack(std::vector<CachePack>& to, const std::string& value) {
+  for (const auto pack : {CachePack::npm, CachePack::debian}) {
+    if (to_string(pack) != value) continue;
+    if (std::ranges::find(to, pack) == to.end()) to.push_back(pack);
+    return std::nullopt;
+  }
+  return "allowed are npm and debian";
+}
+
 Refusal set_api_auth(ApiAuth& to, const std::string& value) {
   if (value != "loopback" && value != "token")
     return "allowed are loopback (no token needed from there) and token (always)";

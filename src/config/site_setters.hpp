@@ -30,6 +30,7 @@ inline constexpr std::size_t kListenersMax = 16;
 /// The first line of the file that `file` names; the file's permissions are its owner's business.
 [[nodiscard]] Refusal set_secret_from_file(Secret& to, const std::string& file);
 [[nodiscard]] Refusal set_private_content(PrivateContent& to, const std::string& value);
+[[nodiscard]] Refusal add_pack(std::vector<CachePack>& to, const std::string& value);
 [[nodiscard]] Refusal set_policy(EvictionPolicy& to, const std::string& value);
 [[nodiscard]] Refusal set_api_auth(ApiAuth& to, const std::string& value);
 [[nodiscard]] Refusal check_domain_pattern(const std::string& value);

@@ -98,6 +98,11 @@ bool names_a_list(std::string_view path) {
   return parsed && (parsed->call == RegistryCall::tags || parsed->call == RegistryCall::referrers);
 }
 
+cache::Packs packs_in(const std::vector<config::CachePack>& named) {
+  const auto has = [&](config::CachePack pack) { return std::ranges::find(named, pack) != named.end(); };
+  return {.is_npm_on = has(config::CachePack::npm), .is_debian_on = has(config::CachePack::debian)};
+}
+
 bool any_value(http::FieldView fields, std::string_view name, auto predicate) {
   return std::ranges::any_of(fields, [&](const http::Field& field) {
     return equals_ignoring_case(field.name, name) && predicate(field.value);
@@ -142,6 +147,7 @@ CacheMatcher::CacheMatcher(const config::Cache& settings)
     : is_enabled_(settings.is_enabled),
       is_content_aware_(settings.is_content_aware),
       are_http_rules_on_(settings.are_http_rules_on),
+      packs_(packs_in(settings.packs)),
       ttl_max_(settings.ttl_max > std::chrono::milliseconds(0)
                    ? std::chrono::ceil<std::chrono::seconds>(settings.ttl_max)
                    : cache::kSecondsMax),
@@ -193,6 +199,8 @@ CacheDecision CacheMatcher::check_request(const CacheRequest& request) const {
     const bool fits = decision.key.size() <= kKeyBytesMax;
     decision.is_tag = decision.is_tag && fits;
     decision.may_look_up = are_http_rules_on_ && fits;
+    // A query may be what gives access, or choose another content.
+    if (request.query.empty()) decision.keeping = cache::keeping_of(packs_, request.path, request.fields);
     return decision;
   }
   append_key(!names_only_namespace(request.query));

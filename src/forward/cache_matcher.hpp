@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include "cache/packs.hpp"
 #include "cache/storing.hpp"
 #include "config/forward_settings.hpp"
 #include "forward/cache_answer.hpp"
@@ -44,7 +45,8 @@ struct CacheDecision {
   bool may_store = false;    ///< the response may become one, if it is fit for that: a plain GET of the whole
   std::string key;           ///< scheme, authority and path; with the query where that may be what gives access
   std::optional<store::BlobDigest> digest;
-  bool is_tag = false;         ///< TagLookup comes first, with `key` as the URL
+  cache::Keeping keeping = cache::Keeping::as_said;  ///< by the rules of HTTP and this
+  bool is_tag = false;                               ///< TagLookup comes first, with `key` as the URL
   std::string own_login = {};  ///< the upstream whose credentials the mirror sends along, which no field shows
 };
 
@@ -80,6 +82,7 @@ class CacheMatcher {
   bool is_enabled_;
   bool is_content_aware_;
   bool are_http_rules_on_;
+  cache::Packs packs_;
   std::chrono::seconds ttl_max_;
   config::PrivateContent private_content_;
   std::chrono::milliseconds private_ttl_;

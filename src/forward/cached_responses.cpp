@@ -21,11 +21,12 @@ std::string variant_key(const std::string& url, std::string_view variant) {
 
 sys_seconds wall_seconds() { return std::chrono::floor<seconds>(std::chrono::system_clock::now()); }
 
-cache::StoredResponse CachedResponse::stored() const {
+cache::StoredResponse CachedResponse::stored(cache::Keeping keeping) const {
   return {.status = entry->status,
           .fields = fields,
           .initial_age = note.initial_age,
-          .received = sys_seconds(seconds(entry->checked_at))};
+          .received = sys_seconds(seconds(entry->checked_at)),
+          .keeping = note.is_by_pack ? keeping : cache::Keeping::as_said};
 }
 
 async::awaitable<std::shared_ptr<const store::Entry>> CachedResponses::entry_of(std::string key) {
@@ -66,12 +67,14 @@ async::awaitable<std::string> CachedResponses::place(const std::string& url, con
 }
 
 async::awaitable<CachedResponse> CachedResponses::confirm(CachedResponse response, http::FieldView not_modified,
-                                                          sys_seconds requested) {
+                                                          sys_seconds requested, cache::Keeping keeping) {
   const auto received = wall_seconds();
   http::Fields news(not_modified);
   http::remove_hop_by_hop(news);
   response.fields = cache::freshened(response.fields, news);
   response.note.initial_age = cache::initial_age(news, requested, received);
+  response.note.is_by_pack |= keeping != cache::Keeping::as_said;
+  if (response.note.is_by_pack) response.fields.remove("Set-Cookie");
   auto entry = *response.entry;
   entry.header_text = kept_header_text(response.fields, CacheRules::http);
   entry.note = cache::to_text(response.note);

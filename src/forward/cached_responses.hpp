@@ -19,7 +19,8 @@ struct CachedResponse {
   http::Fields fields;
   cache::ResponseNote note;
 
-  [[nodiscard]] cache::StoredResponse stored() const;
+  /// Under the rule of a pack, if it was kept under one.
+  [[nodiscard]] cache::StoredResponse stored(cache::Keeping keeping) const;
 };
 
 /// Where the responses of one URL are in the store: under the URL, or, when they vary, each under the URL and a hash of
@@ -45,7 +46,7 @@ class CachedResponses {
                                                     http::FieldView request);
   /// `not_modified` has come, for a question that was asked at `requested`.
   [[nodiscard]] async::awaitable<CachedResponse> confirm(CachedResponse response, http::FieldView not_modified,
-                                                         cache::sys_seconds requested);
+                                                         cache::sys_seconds requested, cache::Keeping keeping);
   /// Whatever there is of that URL.
   async::awaitable<void> forget(std::string url);
 

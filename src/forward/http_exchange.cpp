@@ -42,7 +42,13 @@ bool asks_for_part(const http::RequestHead& head) {
          std::ranges::none_of(kConditions, [&](auto name) { return head.fields.contains(name); });
 }
 
-bool is_error(int status) { return status == 500 || status == 502 || status == 503 || status == 504; }
+/// Whether an answer says nothing about what was asked for. That a registry has had too many questions counts under a
+/// pack.
+bool is_error(int status, cache::Keeping keeping) {
+  constexpr int kTooManyRequests = 429;
+  if (status == kTooManyRequests) return keeping != cache::Keeping::as_said;
+  return status == 500 || status == 502 || status == 503 || status == 504;
+}
 
 }  // namespace
 
@@ -53,6 +59,7 @@ HttpExchange::HttpExchange(CacheParts parts, const CacheMatcher& matcher, http::
       ttl_max_(matcher.ttl_max()),
       url_(std::move(decision.key)),
       asked_(cache::request_directives(request.fields())),
+      keeping_(decision.keeping),
       generation_(parts.invalidations.generation(url_)),
       is_for_part_(asks_for_part(request.head())) {}
 
@@ -63,14 +70,15 @@ Refresh HttpExchange::refresh() const {
            .stored = stored_,
            .generation = generation_,
            .is_request_no_store = asked_.no_store,
-           .may_be_part = is_for_part_ && !stored_}};
+           .may_be_part = is_for_part_ && !stored_,
+           .keeping = keeping_}};
 }
 
 async::awaitable<void> HttpExchange::look_up() {
   auto found = co_await CachedResponses(parts_.store).find(url_, origin_->fields());
   place_ = std::move(found.key);
   stored_ = std::move(found.response);
-  if (stored_) verdict_ = cache::judge(stored_->stored(), asked_, wall_seconds(), ttl_max_);
+  if (stored_) verdict_ = cache::judge(stored_->stored(keeping_), asked_, wall_seconds(), ttl_max_);
 }
 
 /// Of what is not here as a whole.
@@ -102,6 +110,8 @@ bool HttpExchange::may_begin() const {
 
 async::awaitable<Answer> HttpExchange::answer(http::Destination destination, const http::OutgoingRequest& out) {
   origin_ = std::make_shared<const ContentOrigin>(parts_.client, std::move(destination), out, false);
+  // What is asked for with credentials may be for this caller alone: then RFC 9111 says what becomes of it.
+  if (origin_->credentials() != cache::Credentials::none) keeping_ = cache::Keeping::as_said;
   co_await look_up();
   if (stored_ && verdict_.use != Use::after_checking) {
     parts_.counters.count_hit();
@@ -149,7 +159,8 @@ async::awaitable<Answer> HttpExchange::share() {
   // The answers of the last time were for one client each: nobody waits for another one's. And who wants the origin's
   // word now is not told what it said to somebody else.
   const bool is_for_one = !stored_ && parts_.unshared.contains(url_, std::chrono::steady_clock::now());
-  if (is_for_one || asked_.no_cache || asked_.max_age) key.append(fmt::format(" alone {}", static_cast<void*>(this)));
+  const auto asked = cache::under(keeping_, asked_);
+  if (is_for_one || asked.no_cache || asked.max_age) key.append(fmt::format(" alone {}", static_cast<void*>(this)));
   auto joined = co_await parts_.store.join({.key = std::move(key)});
   if (!joined || !joined->reader) co_return std::nullopt;
   reader_ = std::move(joined->reader);
@@ -174,7 +185,7 @@ async::awaitable<Answer> HttpExchange::lead(std::unique_ptr<store::BlobWriter> w
   if (auto* confirmed = std::get_if<Refresh::Confirmed>(&*outcome)) {
     parts_.counters.count_hit();
     stored_ = std::move(confirmed->response);
-    verdict_ = cache::judge(stored_->stored(), {}, wall_seconds(), ttl_max_);
+    verdict_ = cache::judge(stored_->stored(keeping_), {}, wall_seconds(), ttl_max_);
     co_return from_store("fwd=stale; fwd-status=304");
   }
   if (auto* passed_on = std::get_if<Refresh::Passed>(&*outcome)) co_return passed(std::move(passed_on->response));
@@ -189,7 +200,8 @@ async::awaitable<Answer> HttpExchange::lead(std::unique_ptr<store::BlobWriter> w
 }
 
 Answer HttpExchange::passed(http::Response response) {
-  if (stored_ && verdict_.may_outlive_errors && is_error(response.status)) return from_store("hit; detail=stale");
+  if (stored_ && verdict_.may_outlive_errors && is_error(response.status, keeping_))
+    return from_store("hit; detail=stale");
   if (!stored_ && response.status != 304) parts_.unshared.add(url_, std::chrono::steady_clock::now());
   add_cache_status(response.fields, fmt::format("fwd={}", stored_ ? "stale" : "uri-miss"));
   return response;
@@ -241,12 +253,14 @@ async::awaitable<Answer> HttpExchange::look_again() {
 async::awaitable<Answer> HttpExchange::along(const store::BlobHead& head) {
   auto fields = fields_of(head.header_text);
   const auto note = cache::parse_response_note(head.note).value_or(cache::ResponseNote{});
-  const auto names = cache::vary_names(fields);
+  const auto keeping = note.is_by_pack ? keeping_ : cache::Keeping::as_said;
+  const auto names = cache::vary_names(fields, keeping);
   if (!names || cache::variant_of(*names, origin_->fields()) != note.variant) co_return std::nullopt;
   const cache::StoredResponse arrived{.status = head.status,
                                       .fields = fields,
                                       .initial_age = note.initial_age,
-                                      .received = cache::sys_seconds(cache::seconds(head.received_at))};
+                                      .received = cache::sys_seconds(cache::seconds(head.received_at)),
+                                      .keeping = keeping};
   if (cache::judge(arrived, asked_, wall_seconds(), ttl_max_).use != Use::fresh) co_return std::nullopt;
   http::append_via(fields, http::Version::http_1_1, parts_.name);
   add_cache_status(fields, "fwd=uri-miss; collapsed");

@@ -59,6 +59,7 @@ class HttpExchange {
   const cache::seconds ttl_max_;
   const std::string url_;  ///< the key
   const cache::RequestDirectives asked_;
+  cache::Keeping keeping_;
   const std::uint64_t generation_;  ///< of the URL, see Invalidations
   const bool is_for_part_;          ///< one range, with no other condition than If-Range
   std::shared_ptr<const ContentOrigin> origin_;

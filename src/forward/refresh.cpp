@@ -25,7 +25,8 @@ void add_date(http::Fields& fields, cache::sys_seconds now) {
 
 }  // namespace
 
-bool Refresh::may_be_kept(const http::ClientResponse& response, cache::sys_seconds received) const {
+bool Refresh::may_be_kept(const http::ClientResponse& response, cache::Keeping keeping,
+                          cache::sys_seconds received) const {
   const bool is_part =
       question_.may_be_part && part_of(response.status, response.fields, response.body->length()).has_value();
   // A part is kept where its whole would be.
@@ -34,16 +35,18 @@ bool Refresh::may_be_kept(const http::ClientResponse& response, cache::sys_secon
                            .is_request_no_store = question_.is_request_no_store,
                            .status = is_part ? kOk : response.status,
                            .fields = response.fields,
-                           .received = received}) &&
+                           .received = received,
+                           .keeping = keeping}) &&
          !has_doubtful_end(response);
 }
 
-store::BlobHead Refresh::head_of(const http::ClientResponse& response, const std::vector<std::string>& vary_names,
-                                 cache::sys_seconds requested, cache::sys_seconds received) const {
-  const cache::ResponseNote note{.initial_age = cache::initial_age(response.fields, requested, received),
-                                 .variant = cache::variant_of(vary_names, question_.origin->fields())};
+store::BlobHead Refresh::head_of(const http::ClientResponse& response, const cache::ResponseNote& note,
+                                 cache::sys_seconds received) const {
+  http::Fields fields(response.fields);
+  // Of everybody's content nobody gets another one's cookie.
+  if (note.is_by_pack) fields.remove("Set-Cookie");
   return {.status = response.status,
-          .header_text = kept_header_text(response.fields, CacheRules::http),
+          .header_text = kept_header_text(fields, CacheRules::http),
           .length = response.body->length(),
           // The rest of a part that breaks off is asked for by nobody.
           .validator = std::string(response.status == kPartialContent ? "" : strong_etag(response.fields)),
@@ -70,7 +73,8 @@ async::awaitable<Result<Refresh::Outcome>> Refresh::run(std::unique_ptr<store::B
     co_return std::unexpected(received.error());
   }
   if (stored && received->status == kNotModified) {
-    auto confirmed = co_await CachedResponses(parts_.store).confirm(std::move(*stored), received->fields, requested);
+    auto confirmed = co_await CachedResponses(parts_.store)
+                         .confirm(std::move(*stored), received->fields, requested, question_.keeping);
     writer->decline();
     co_return Outcome(Confirmed{std::move(confirmed)});
   }
@@ -78,9 +82,14 @@ async::awaitable<Result<Refresh::Outcome>> Refresh::run(std::unique_ptr<store::B
   if (!received->fields.contains("Date")) add_date(received->fields, now);
   store::BlobHead head;
   std::optional<std::string> key;
-  if (may_be_kept(*received, now)) {
-    const auto names = cache::vary_names(received->fields).value_or(std::vector<std::string>());
-    head = head_of(*received, names, requested, now);
+  const bool is_by_pack = cache::is_likely(question_.keeping, received->status, received->fields);
+  const auto keeping = is_by_pack ? question_.keeping : cache::Keeping::as_said;
+  if (may_be_kept(*received, keeping, now)) {
+    const auto names = cache::vary_names(received->fields, keeping).value_or(std::vector<std::string>());
+    const cache::ResponseNote note{.initial_age = cache::initial_age(received->fields, requested, now),
+                                   .variant = cache::variant_of(names, question_.origin->fields()),
+                                   .is_by_pack = is_by_pack};
+    head = head_of(*received, note, now);
     if (head.header_text.size() <= store::Entry::kTextBytesMax) key = co_await place_of(*received, names);
   }
   if (!key) {

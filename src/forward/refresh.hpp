@@ -30,6 +30,7 @@ class Refresh {
     std::uint64_t generation = 0;  ///< of the URL, see Invalidations
     bool is_request_no_store = false;
     bool may_be_part = false;  ///< a range is asked for: a 206 is kept, too
+    cache::Keeping keeping = cache::Keeping::as_said;
   };
 
   /// It is being kept: the flight's readers get it. The fields are the client's own.
@@ -54,11 +55,11 @@ class Refresh {
                                                       http::InformationalSink* informational);
 
  private:
-  [[nodiscard]] bool may_be_kept(const http::ClientResponse& response, cache::sys_seconds received) const;
+  [[nodiscard]] bool may_be_kept(const http::ClientResponse& response, cache::Keeping keeping,
+                                 cache::sys_seconds received) const;
   [[nodiscard]] async::awaitable<std::string> place_of(const http::ClientResponse& response,
                                                        const std::vector<std::string>& vary_names);
-  [[nodiscard]] store::BlobHead head_of(const http::ClientResponse& response,
-                                        const std::vector<std::string>& vary_names, cache::sys_seconds requested,
+  [[nodiscard]] store::BlobHead head_of(const http::ClientResponse& response, const cache::ResponseNote& note,
                                         cache::sys_seconds received) const;
 
   Parts parts_;

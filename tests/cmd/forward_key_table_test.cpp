@@ -68,6 +68,7 @@ constexpr auto kKeys = std::to_array<Row>({
     {"cache.patterns", "ForwardStorageKeys.PatternsSayWhatIsKept"},
     {"cache.content_aware", "ForwardStorageKeys.ContentAwareKeepsWhatIsAskedForAsContent"},
     {"cache.http", "ForwardStorageKeys.TheRulesOfHttpCanBeSwitchedOff"},
+    {"cache.packs", "ForwardDebianPack.AptInstallsFromADownMirrorWhatTheDebianPackKept"},
     {"cache.ttl", "ForwardStorageKeys.TtlCapsWhatAnOriginSays"},
     {"cache.private", "ForwardStorageKeys.PrivateSaysWhatBecomesOfContentThatCameWithCredentials"},
     {"cache.private_ttl", "ForwardStorageKeys.AYesToACallerHoldsForPrivateTtl"},

@@ -63,6 +63,7 @@ constexpr auto kRows = std::to_array<Row>({
     {"cache.patterns", "cache.patterns", "cache: {patterns: a}"},
     {"cache.content_aware", "cache.content_aware", "cache: {content_aware: true}"},
     {"cache.http", "cache.http", "cache: {http: off}"},
+    {"cache.packs", "cache.packs", "cache: {packs: npm}"},
     {"cache.ttl", "cache.ttl", "cache: {ttl: 1s}"},
     {"cache.private", "cache.private", "cache: {private: never}"},
     {"cache.private_ttl", "cache.private_ttl", "cache: {private_ttl: 1s}"},
