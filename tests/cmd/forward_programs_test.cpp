@@ -1,10 +1,12 @@
-// Real programs through the real proxy: skopeo, git and npm, over HTTPS, as their users set them up.
+// Real programs through the real proxy: skopeo, Podman, git and npm, over HTTPS, as their users set them up.
+#include <fmt/format.h>
 #include <sched.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/digest.hpp"
 #include "forward_site.hpp"
+#include "podman.hpp"
 #include "support/docker_registry.hpp"
 #include "support/images.hpp"
 
@@ -95,6 +97,23 @@ TEST_F(ForwardPrograms, SkopeoPullsThroughHttpAndSocksAndTheSecondPullStaysHere)
     EXPECT_GT(bytes, 3'000'000U) << scheme;
     EXPECT_EQ(registry.requests("GET", "/blobs/sha256:"), 2U) << "config and layer, once; " << scheme;
   }
+}
+
+TEST_F(ForwardPrograms, PodmanPullsATagAlsoWhileTheRegistryIsDown) {
+  support::DockerRegistry registry({.tls = &tls_});
+  support::Pusher pusher({.url = registry.url(), .ca = tls_.ca()});
+  const std::string bytes(300'000, 'p');
+  support::push_image(pusher, "acme/add", "v1", support::runnable_image({{"payload", bytes}}));
+  const auto image = fmt::format("{}:{}/acme/add:v1", kHost, registry.port());
+  for (const char* storage : {"first", "second"}) {
+    if (std::string_view(storage) == "second") registry.stop();
+    const auto root = files_ / storage;
+    run(podman(root, {"pull", image}), {{"HTTPS_PROXY", proxy("http")}});
+    EXPECT_TRUE(is_below(root, "payload", bytes)) << storage;
+    EXPECT_TRUE(support::wait_until([&] { return metrics().contains("\npropeller_store_blobs 4\n"); }))
+        << "the door, manifest, configuration and layer";
+  }
+  EXPECT_EQ(registry.requests("GET", "/blobs/sha256:"), 2U) << "each once";
 }
 
 TEST_F(ForwardPrograms, GitClonesOverHttps) {

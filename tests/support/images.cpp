@@ -7,6 +7,8 @@
 #include <nlohmann/json.hpp>
 #include <stdexcept>
 
+#include "base/digest.hpp"
+
 namespace propeller::support {
 namespace {
 
@@ -134,6 +136,19 @@ Image docker_image(const Members& files, Packing packing, bool is_docker_v2s2, c
           .config_type = is_docker_v2s2 ? "application/vnd.docker.container.image.v1+json" : kOciConfig,
           .config = config.dump(),
           .layers = {{type, make_archive(files, packing)}}};
+}
+
+Image runnable_image(const Members& files) {
+  auto image = docker_image(files, Packing::none, true);
+  image.config =
+      nlohmann::json{{"architecture", "amd64"},
+                     {"os", "linux"},
+                     {"config", nlohmann::json::object()},
+                     {"rootfs",
+                      {{"type", "layers"},
+                       {"diff_ids", nlohmann::json::array({base::sha256(image.layers.front().bytes).to_string()})}}}}
+          .dump();
+  return image;
 }
 
 Image attestation_image() {

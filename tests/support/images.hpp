@@ -57,6 +57,8 @@ std::string push_raw(Pusher& pusher, const std::string& repository, const std::s
 [[nodiscard]] Image runwasi_image(std::string module);
 [[nodiscard]] Image docker_image(const Members& files, Packing packing, bool is_docker_v2s2,
                                  const std::string& entry_point = {});
+/// As an engine takes it: the configuration names what the layer unpacks to.
+[[nodiscard]] Image runnable_image(const Members& files);
 [[nodiscard]] Image attestation_image();
 [[nodiscard]] Image spin_image(const std::vector<std::pair<std::string, std::string>>& titled_modules);
 [[nodiscard]] Image encrypted_image(std::string ciphertext);
