@@ -60,6 +60,24 @@ std::string_view to_string(EntryKind kind) {
   return "http";
 }
 
+namespace {
+
+/// From the path of a key on, without what tells its variants apart.
+std::string_view path_of(std::string_view rest) { return rest.substr(0, rest.find_first_of("? ")); }
+
+/// What a pack makes of it. Which are on is not asked: it is kept by one.
+cache::Keeping keeping_of(const cache::ResponseNote& note, std::string_view key) {
+  if (!note.is_by_pack) return cache::Keeping::as_said;
+  const auto host = key.find("://");
+  const auto slash = host == std::string_view::npos ? host : key.find('/', host + 3);
+  if (slash == std::string_view::npos) return cache::Keeping::as_said;
+  const auto keeping = cache::keeping_of({.is_npm_on = true, .is_debian_on = true}, path_of(key.substr(slash)), {});
+  // That it is a document was said by its request alone.
+  return keeping == cache::Keeping::as_said ? cache::Keeping::document : keeping;
+}
+
+}  // namespace
+
 std::optional<EntryKind> parse_entry_kind(std::string_view name) {
   for (const auto kind : {EntryKind::digest, EntryKind::http, EntryKind::tag}) {
     if (name == to_string(kind)) return kind;
@@ -74,8 +92,7 @@ KeyFacts facts_of_key(std::string_view key) {
   key.remove_prefix(scheme + 3);
   const auto slash = std::min(key.find('/'), key.size());
   facts.host = key.substr(0, slash);
-  auto path = key.substr(slash);
-  path = path.substr(0, path.find_first_of("? "));
+  const auto path = path_of(key.substr(slash));
   if (const auto registry = parse_registry_path(path); registry && check_names(*registry)) {
     facts.repository = registry->repository;
     if (registry->call == RegistryCall::manifest) facts.kind = EntryKind::tag;
@@ -127,7 +144,8 @@ std::optional<CachedItem> CacheListing::item_of(const store::Entry& entry) const
     const cache::StoredResponse stored{.status = entry.status,
                                        .fields = fields,
                                        .initial_age = note->initial_age,
-                                       .received = cache::sys_seconds(cache::seconds(entry.checked_at))};
+                                       .received = cache::sys_seconds(cache::seconds(entry.checked_at)),
+                                       .keeping = keeping_of(*note, entry.key)};
     item.freshness = cache::judge(stored, {}, wall_seconds(), ttl_max_);
   }
   return item;

@@ -230,6 +230,8 @@ TEST_F(ForwardDebianPack, AptInstallsFromADownMirrorWhatTheDebianPackKept) {
     EXPECT_EQ(served("acme_1.0_all.deb"), has_pack ? 1U : 2U) << server_->output();
     EXPECT_EQ(served("/by-hash/SHA256/"), has_pack ? 1U : 2U);
     EXPECT_EQ(served("/InRelease"), 2U) << "what changes is asked about each time";
+    const auto listed = api("/api/cache/entries?prefix=" + url_ + "/pool/");
+    EXPECT_EQ(listed.has("\"state\":\"fresh\""), has_pack) << listed.output;
     server_->signal(SIGTERM);
     server_->wait_exit();
     EXPECT_EQ(fetch(packs + "-third"), has_pack) << printed_;
