@@ -18,7 +18,7 @@ LEVELS = {
     "app": 8,
     "admin": 7,
     "stream": 6, "device": 6, "forward": 6, "gateway": 6, "artifact": 6,
-    "acme": 5, "discovery": 5,
+    "acme": 5, "discovery": 5, "tier": 5,
     "registry": 4, "cache": 4, "upstream": 4, "guard": 4,
     "store": 3, "http": 3, "mqtt": 3, "socks": 3,
     "net": 2, "db": 2,

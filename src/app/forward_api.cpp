@@ -140,6 +140,7 @@ std::string ForwardApp::status_text() const {
                   {"blobs", status.blobs},
                   {"is_storing", status.is_storing}});
   }
+  if (tier_) cache["second_tier"] = {{"is_up", tier_->is_up()}, {"error", tier_->reason()}};
   return answer_of({{"version", version()},
                     {"config_file", options_.loaded.file.string()},
                     {"workspace_file", options_.loaded.workspace_file.string()},

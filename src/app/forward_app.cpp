@@ -47,10 +47,14 @@ ForwardApp::ForwardApp(ForwardOptions options, observe::Metrics& metrics)
       reload_failures_(metrics.counter("propeller_forward_reload_failures_total",
                                        "Configurations read again and refused: the old one stays.")),
       store_probe_(metrics),
+      tier_probe_(metrics),
       live_(settings_) {}
 
 ForwardApp::~ForwardApp() {
   stop();
+  if (store_) store_->set_backing(nullptr);
+  // While those who may wait for it have their cores.
+  tier_.reset();
   proxy_.reset();
   // Before its pool: the store waits for what still runs there.
   store_.reset();
@@ -80,6 +84,15 @@ Result<void> ForwardApp::open_store() {
   return {};
 }
 
+Result<void> ForwardApp::open_tier() {
+  if (!store_ || settings_.cache.second_tier.empty()) return {};
+  tier_ = std::make_unique<tier::SecondTier>(tier::SecondTierOptions{.settings = settings_.cache.second_tier}, *store_,
+                                             tier_probe_);
+  if (auto started = tier_->start(); !started) return started;
+  store_->set_backing(tier_.get());
+  return {};
+}
+
 Result<void> ForwardApp::open_api() {
   auto token = admin::open_token(settings_.api.token_file.native());
   if (!token) return advise(token.error(), "the API's token is kept there (api.token_file)");
@@ -101,6 +114,7 @@ Result<void> ForwardApp::start() {
   // The port first: who starts it twice is told that, not that the cache is taken.
   if (auto opened = open_api(); !opened) return opened;
   if (auto opened = open_store(); !opened) return opened;
+  if (auto opened = open_tier(); !opened) return opened;
   proxy_ = std::make_unique<forward::Proxy>(settings_, store_.get());
   if (auto started = proxy_->start(); !started) {
     const bool is_address = started.error().detail.starts_with("cannot listen");
@@ -150,6 +164,7 @@ void ForwardApp::stop() {
     pool_.join();
     proxy_->stop(options_.shutdown_timeout);
     core_.stop();
+    if (tier_) tier_->stop();
   }
 }
 

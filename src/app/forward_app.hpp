@@ -19,6 +19,7 @@
 #include "forward/proxy.hpp"
 #include "observe/metrics.hpp"
 #include "store/content_store.hpp"
+#include "tier/second_tier.hpp"
 
 namespace propeller::app {
 
@@ -59,6 +60,7 @@ class ForwardApp {
 
  private:
   [[nodiscard]] Result<void> open_store();
+  [[nodiscard]] Result<void> open_tier();
   [[nodiscard]] Result<void> open_api();
   void watch_files();
   void log_started() const;
@@ -86,7 +88,9 @@ class ForwardApp {
   store::Probe store_probe_;
   std::unique_ptr<store::ContentStore> store_;
   std::string store_error_;
-  std::unique_ptr<ProxyClient> client_;  ///< of proxy_
+  tier::Probe tier_probe_;
+  std::unique_ptr<tier::SecondTier> tier_;  ///< behind the store; null: there is none
+  std::unique_ptr<ProxyClient> client_;     ///< of proxy_
   std::unique_ptr<CacheApi> cache_api_;
   std::unique_ptr<forward::Proxy> proxy_;
   std::vector<std::unique_ptr<config::FileWatcher>> watchers_;

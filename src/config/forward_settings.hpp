@@ -132,6 +132,20 @@ enum class PrivateContent {
 /// What is known of the servers of a package manager, beyond what HTTP's fields say.
 enum class CachePack { npm, debian };
 
+/// A store of objects that several proxies share behind their own; without an endpoint there is none.
+struct SecondTier {
+  std::string endpoint;  ///< host[:port][/path], or the same with http:// or https:// in front
+  std::string bucket;
+  std::string region = "us-east-1";
+  std::string prefix;  ///< of the objects' names, without a slash at either end
+  std::string access_key;
+  Secret secret_key;
+  std::filesystem::path ca;  ///< trusted for it instead of the system's bundle; empty: that
+
+  [[nodiscard]] bool empty() const { return endpoint.empty(); }
+  friend bool operator==(const SecondTier&, const SecondTier&) = default;
+};
+
 struct Cache {
   bool is_enabled = false;  ///< the built-in default, without any file, has it on
   std::filesystem::path dir = "./cache";
@@ -147,6 +161,7 @@ struct Cache {
   PrivateContent private_content = PrivateContent::verify;
   std::chrono::milliseconds private_ttl{5 * 60 * 1000};  ///< how long an origin's yes to a caller holds
   std::chrono::milliseconds tag_window{10 * 1000};       ///< how long a tag is not asked about again
+  SecondTier second_tier;
 
   friend bool operator==(const Cache&, const Cache&) = default;
 };

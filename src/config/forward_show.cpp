@@ -77,6 +77,23 @@ void show(std::string_view key, const std::vector<MirrorUpstream>& upstreams, Li
   }
 }
 
+void show(std::string_view key, const SecondTier& tier, Lines& lines) {
+  if (tier.empty()) {
+    lines.emplace_back(key, "");
+    return;
+  }
+  const auto add = [&](std::string_view name, std::string_view value) {
+    lines.emplace_back(fmt::format("{}.{}", key, name), value);
+  };
+  add("endpoint", tier.endpoint);
+  add("bucket", tier.bucket);
+  add("region", tier.region);
+  add("prefix", tier.prefix);
+  add("access_key", tier.access_key);
+  add("secret_key", tier.secret_key.masked());
+  add("ca", tier.ca.native());
+}
+
 }  // namespace
 
 std::vector<std::pair<std::string, std::string>> show_forward(const Forward& settings) {

@@ -9,6 +9,7 @@
 #include "config/setters.hpp"
 #include "config/site_headers.hpp"
 #include "config/site_mirror.hpp"
+#include "config/site_second_tier.hpp"
 #include "config/site_setters.hpp"
 #include "config/yaml_section.hpp"
 
@@ -157,6 +158,10 @@ void read_cache(YamlSection section, Cache& to) {
   to.patterns = is_default ? registry_patterns() : std::move(patterns);
   if (to.is_enabled && to.dir.empty())
     section.report().error(section.line_of("dir"), section.path_of("dir"), "a directory is needed");
+  read_second_tier(section.section("second_tier"), to.second_tier);
+  if (!to.is_enabled && !to.second_tier.empty())
+    section.report().warning(section.line_of("second_tier"), section.path_of("second_tier"),
+                             "not used without cache.enabled: true");
   section.finish();
 }
 

@@ -106,6 +106,8 @@ async::awaitable<Result<void>> CacheFills::keep(CacheFill& fill) {
                                         .checked_at = received_at});
   if (put && is_overtaken()) (void)co_await store_.erase_entry(fill.key);
   if (put) counters_.count_store();
+  if (auto* backing = store_.backing(); put && fill.is_for_everybody && backing != nullptr)
+    backing->offer(fill.key, *blob, head.header_text);
   // Evicted already.
   if (!put && put.error().code == Code::not_found) co_return Result<void>();
   co_return put;

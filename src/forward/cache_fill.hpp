@@ -22,6 +22,7 @@ struct CacheFill {
   std::uint64_t generation = 0;                 ///< of the URL when it was asked for
   std::string caller = {};                      ///< whose credentials brought it, of private content
   std::chrono::milliseconds caller_ttl{0};      ///< how long his registry's yes to him holds
+  bool is_for_everybody = false;                ///< content by digest that whoever shares our store may have, too
   std::optional<store::BlobHead> head = {};     ///< none: an earlier writer has told it
   std::unique_ptr<http::BodySource> body = {};  ///< none: the rest is asked for
 };

@@ -143,13 +143,21 @@ async::awaitable<Answer> CachedExchange::begin_or_join() {
   reader_ = std::move(joined->reader);
   if (!joined->writer) co_return co_await follow();
   // The download that was on its way at the first look may have ended before the second.
-  const auto found = !is_private_ || is_accepted() ? co_await find(decision_.key) : std::nullopt;
+  auto found = !is_private_ || is_accepted() ? co_await find(decision_.key) : std::nullopt;
+  if (!found && co_await bring()) found = co_await find(decision_.key);
   if (found) {
     joined->writer->decline();
     outcome_ = CacheOutcome::hit;
     co_return answer_from(*found);
   }
   co_return co_await lead(std::move(joined->writer));
+}
+
+/// From those who share our store, where anybody may have it.
+async::awaitable<bool> CachedExchange::bring() const {
+  auto* backing = parts_.store.backing();
+  if (backing == nullptr || is_private_ || !decision_.digest) co_return false;
+  co_return co_await backing->bring(decision_.key, *decision_.digest);
 }
 
 async::awaitable<Answer> CachedExchange::lead(std::unique_ptr<store::BlobWriter> writer) {
@@ -176,6 +184,7 @@ async::awaitable<Answer> CachedExchange::lead(std::unique_ptr<store::BlobWriter>
                       .writer = std::move(writer),
                       .caller = is_private_ ? caller_.name : std::string(),
                       .caller_ttl = matcher_.private_ttl(),
+                      .is_for_everybody = !is_private_ && decision_.digest && head.status == 200,
                       .head = std::move(head),
                       .body = std::move(response.body)});
   const auto outcome = co_await reader_->head();

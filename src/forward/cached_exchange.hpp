@@ -69,6 +69,7 @@ class CachedExchange {
   async::awaitable<std::optional<http::Response>> share_privately();
   void count(bool is_hit) const;
   async::awaitable<std::optional<http::Response>> begin_or_join();
+  [[nodiscard]] async::awaitable<bool> bring() const;
   async::awaitable<std::optional<http::Response>> lead(std::unique_ptr<store::BlobWriter> writer);
   async::awaitable<std::optional<http::Response>> follow();
   async::awaitable<std::optional<http::Response>> ride_along();

@@ -109,6 +109,7 @@ void Exchange::configure(const config::Registry& settings) {
   curl_easy_setopt(easy_, CURLOPT_OPENSOCKETDATA, this);
   curl_easy_setopt(easy_, CURLOPT_PREREQFUNCTION, &Exchange::on_connected);
   curl_easy_setopt(easy_, CURLOPT_PREREQDATA, this);
+  if (request_.adjust) request_.adjust(easy_);
 }
 
 async::awaitable<Attempt<void>> Exchange::start() {
@@ -196,8 +197,9 @@ Attempt<void> Exchange::failure_of(CURLcode code) const {
       return try_again(Code::registry_unavailable, "the name " + where + " is not known");
     case CURLE_PEER_FAILED_VERIFICATION:
     case CURLE_SSL_CACERT_BADFILE:
-      return give_up(Code::registry_unavailable, Origin::upstream,
-                     "the certificate of " + where + " is not trusted (PROXY_REGISTRY_CA_CERT): " + why);
+      return give_up(
+          Code::registry_unavailable, Origin::upstream,
+          "the certificate of " + where + " is not trusted (" + std::string(request_.ca_setting) + "): " + why);
     case CURLE_WRITE_ERROR:
       if (has_too_long_head_)
         return give_up(Code::registry_unavailable, Origin::upstream,

@@ -36,6 +36,9 @@ struct ExchangeRequest {
   std::vector<std::string> header_lines;  ///< "Name: value"
   std::string form;                       ///< not empty: POST as application/x-www-form-urlencoded
   std::size_t buffer_bytes = 16 * 1024;   ///< at once from the socket, and kept for the reader
+  /// Further options of the transfer, on top of the usual ones: another method, a signature, a body.
+  std::function<void(CURL*)> adjust = {};
+  std::string_view ca_setting = "PROXY_REGISTRY_CA_CERT";  ///< to name where a certificate is not trusted
 };
 
 /// One HTTP request and its answer, whose body is pulled. Follows nothing, decides nothing.

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <atomic>
 #include <boost/asio/this_coro.hpp>
 
 #include "async/offload.hpp"
@@ -46,6 +47,7 @@ struct ContentStore::State {
   FlightTable flights;
   EntryBook entries;
   Keeper keeper;
+  std::atomic<Backing*> backing = nullptr;
 };
 
 ContentStore::ContentStore(StoreOptions options, boost::asio::thread_pool& pool, Probe& probe)
@@ -211,6 +213,10 @@ async::awaitable<Result<void>> ContentStore::clear() {
     return Result<void>();
   });
 }
+
+void ContentStore::set_backing(Backing* backing) { state_->backing = backing; }
+
+Backing* ContentStore::backing() const { return state_->backing; }
 
 StoreStatus ContentStore::status() const {
   const Depot& depot = state_->depot;

@@ -10,6 +10,7 @@
 
 #include "async/core.hpp"
 #include "base/error.hpp"
+#include "store/backing.hpp"
 #include "store/blob_stream.hpp"
 #include "store/entry.hpp"
 #include "store/open_blob.hpp"
@@ -138,6 +139,10 @@ class ContentStore {
   [[nodiscard]] async::awaitable<CheckProgress> go_on(std::shared_ptr<StoreCheck> check);
   [[nodiscard]] std::shared_ptr<StoreSweep> begin_sweep(bool takes_unnamed);
   [[nodiscard]] async::awaitable<Result<SweepProgress>> go_on(std::shared_ptr<StoreSweep> sweep);
+
+  /// What stands behind this one; null: nothing. Threads: any. Lifetime: until another is set, and its calls are over.
+  void set_backing(Backing* backing);
+  [[nodiscard]] Backing* backing() const;
 
   [[nodiscard]] StoreStatus status() const;
   /// Of the tables, without the hot entries: what grows with the number of blobs and entries.

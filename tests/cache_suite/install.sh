@@ -1,11 +1,14 @@
 #!/usr/bin/env bash
-# Puts the suite's packages, as package-lock.json names them, into FOLDER. Does nothing when they are there.
+# Puts the packages that the package-lock.json of SOURCE (this folder) names into FOLDER. Does nothing when they are
+# there; of several at once one does it.
 #
-#   install.sh FOLDER
+#   install.sh FOLDER [SOURCE]
 set -euo pipefail
-source=$(cd "$(dirname "$0")" && pwd)
+source=${2:-$(cd "$(dirname "$0")" && pwd)}
 folder=$1
 mkdir -p "$folder"
+exec 9>"$folder/lock"
+flock 9
 cmp -s "$source/package-lock.json" "$folder/installed-lock.json" && exit 0
 
 cp "$source"/{package.json,package-lock.json,.npmrc} "$folder"

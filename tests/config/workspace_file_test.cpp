@@ -68,6 +68,8 @@ constexpr auto kRows = std::to_array<Row>({
     {"cache.private", "cache.private", "cache: {private: never}"},
     {"cache.private_ttl", "cache.private_ttl", "cache: {private_ttl: 1s}"},
     {"cache.tag_window", "cache.tag_window", "cache: {tag_window: 1s}"},
+    {"cache.second_tier", "cache.second_tier",
+     "cache: {second_tier: {endpoint: a.test, bucket: abc, access_key: k, secret_key: s}}"},
     {"mirror.enabled", "mirror.enabled", "mirror: {enabled: true}"},
     {"mirror.default", "mirror.default", "mirror: {default: docker.io}"},
     {"mirror.upstreams", "mirror.upstreams", "mirror: {upstreams: [{name: a.test}]}"},

@@ -140,7 +140,7 @@ TEST_F(Operations, EveryMetricIsInTheManualAndNoOther) {
   auto served = support::served_metrics(bridge->get("/metrics").body);
   // Those of the store are in the table of the forward proxy, whose test compares them.
   std::erase_if(served, [](const std::string& line) { return line.contains("propeller_store_"); });
-  EXPECT_EQ(served, support::documented_metrics(manual, {"propeller_forward_", "propeller_store_"}));
+  EXPECT_EQ(served, support::documented_metrics(manual, {"propeller_forward_", "propeller_store_", "propeller_tier_"}));
 }
 
 TEST_F(Operations, CheckPrintsEveryProblemAndNoSecret) {

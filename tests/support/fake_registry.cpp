@@ -188,6 +188,7 @@ FakeRegistry::Answer FakeRegistry::decide(const SeenRequest& request, const Faul
     return {.status = 307, .fields = {"Location: " + request.target}, .content = {}, .body = {}};
   const auto path = request.target.substr(0, request.target.find('?'));
   if (path == "/token") return decide_token(request);
+  if (options_.is_bucket && request.method == "PUT") return decide_put(request);
   const std::string repository = repository_of(path);
   if (!is_authorized(request, repository)) return challenge(repository);
 

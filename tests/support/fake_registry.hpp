@@ -61,6 +61,7 @@ struct FakeRegistryOptions {
   const TlsFiles* tls = nullptr;         ///< nullptr: plain http
   FakeRegistry* token_server = nullptr;  ///< whose /token to name as realm; nullptr: its own
   std::string realm = {};                ///< named instead of any of these
+  bool is_bucket = false;                ///< every path is an object's: PUT makes it
   int send_buffer_bytes = 0;             ///< of the sockets; 0: the kernel's choice
 };
 
@@ -89,6 +90,12 @@ class FakeRegistry {
   /// An image with one layer; the digest is the manifest's.
   std::string push_module(const std::string& repository, const std::string& tag, std::string bytes,
                           const std::string& layer_type = "application/wasm");
+
+  /// Of a bucket.
+  void put_object(const std::string& path, std::string bytes);
+  /// Its bytes; empty when it is not there.
+  [[nodiscard]] std::string object(const std::string& path) const;
+  [[nodiscard]] std::vector<std::string> object_paths() const;
 
   void inject(std::string part, Fault fault);
   void clear_faults();
@@ -121,6 +128,7 @@ class FakeRegistry {
   void serve(FakeConnection& connection);
   bool answer_request(FakeConnection& connection, const SeenRequest& request);
   [[nodiscard]] Answer decide(const SeenRequest& request, const Fault* fault);
+  Answer decide_put(const SeenRequest& request);
   [[nodiscard]] Answer decide_token(const SeenRequest& request);
   [[nodiscard]] Answer challenge(const std::string& repository) const;
   [[nodiscard]] bool is_authorized(const SeenRequest& request, const std::string& repository);

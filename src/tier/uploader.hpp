@@ -1,0 +1,63 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <unordered_set>
+
+#include "async/task_group.hpp"
+#include "store/open_blob.hpp"
+#include "tier/probe.hpp"
+#include "tier/record.hpp"
+#include "tier/s3_client.hpp"
+
+namespace propeller::tier {
+
+/// Gives the tier what came from registries, beside whatever else goes on: the bytes first, where they are not there
+/// already, then the record that names them.
+///
+/// Bound:    kWaitingMax contents, each with an open file; kAtOnce of them on their way; objects of kObjectBytesMax;
+///           kWrongMax digests. What is too much is dropped and counted: it is only not shared.
+/// Errors:   one upload that fails drops what waits, and for `rest` nothing is taken. Said once until one succeeds.
+/// Threads:  one core. Lifetime: what it is made of outlives it; cancel and join the group before it goes.
+class Uploader {
+ public:
+  static constexpr std::size_t kWaitingMax = 256;
+  static constexpr std::size_t kAtOnce = 2;
+  static constexpr std::uint64_t kObjectBytesMax = std::uint64_t{5} * 1024 * 1024 * 1024;  ///< of one PUT
+  static constexpr std::size_t kWrongMax = 1024;
+
+  Uploader(S3Client& client, const ObjectNames& names, Probe& probe, async::TaskGroup& tasks,
+           std::chrono::milliseconds rest)
+      : client_(client), names_(names), probe_(probe), tasks_(tasks), rest_(rest) {}
+
+  void add(Record record, std::shared_ptr<const store::OpenBlob> blob);
+  /// What the tier has under this digest is not that content: it is to be written over. False: that is known.
+  bool distrust(const store::BlobDigest& digest);
+
+ private:
+  struct Upload {
+    Record record;
+    std::shared_ptr<const store::OpenBlob> blob;
+  };
+
+  [[nodiscard]] async::awaitable<void> work();
+  [[nodiscard]] async::awaitable<Result<void>> send(const Upload& upload);
+  [[nodiscard]] async::awaitable<Result<bool>> is_there(const Record& record);
+  void fail(const Error& error);
+  void show() { probe_.waiting.set(static_cast<std::int64_t>(waiting_.size())); }
+
+  S3Client& client_;
+  const ObjectNames& names_;
+  Probe& probe_;
+  async::TaskGroup& tasks_;
+  const std::chrono::milliseconds rest_;
+  std::deque<Upload> waiting_;
+  std::size_t workers_ = 0;
+  std::unordered_set<store::BlobDigest> wrong_;
+  std::chrono::steady_clock::time_point rests_until_;
+  bool is_failing_ = false;
+};
+
+}  // namespace propeller::tier

@@ -1,0 +1,120 @@
+// What a proxy gives to the others: in the background, once, and only as long as it is taken.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tier/tier_fixture.hpp"
+
+namespace propeller::tier {
+namespace {
+
+using support::FaultKind;
+using support::wait_until;
+
+class Upload : public TierTest {
+ protected:
+  void offer(const std::string& bytes, std::string_view key = kKey) {
+    auto blob = put(bytes);
+    ASSERT_NE(blob, nullptr);
+    tier_->offer(std::string(key), std::move(blob), "Content-Type: application/x-test\r\nETag: \"e\"\r\n");
+  }
+  [[nodiscard]] bool has_uploaded(std::uint64_t count) {
+    return wait_until([&] { return tier_probe_.uploaded.value() == count; });
+  }
+};
+
+TEST_F(Upload, WhatWasFetchedIsThereForTheOthers) {
+  start();
+  const std::string bytes(700'000, 'u');
+  offer(bytes);
+  ASSERT_TRUE(has_uploaded(1));
+  EXPECT_EQ(bucket_.object(object_path(bytes)), bytes);
+  const auto record = parse_record(bucket_.object(record_path()));
+  ASSERT_TRUE(record);
+  EXPECT_EQ(record->content_type, "application/x-test");
+  for (const auto& request : bucket_.requests()) {
+    if (request.method != "PUT") continue;
+    EXPECT_EQ(request.field("x-amz-content-sha256"), base::sha256(request.body).hex());
+    EXPECT_NE(request.field("authorization").find("x-amz-content-sha256"), std::string::npos) << "signed";
+  }
+  EXPECT_EQ(tier_probe_.uploaded_bytes.value(), bytes.size());
+  ASSERT_TRUE(run(store_->erase_blob(base::sha256(bytes))));
+  EXPECT_TRUE(bring(bytes)) << "as another proxy would";
+}
+
+TEST_F(Upload, AnEmptyContentIsOneToo) {
+  start();
+  offer("");
+  ASSERT_TRUE(has_uploaded(1));
+  ASSERT_TRUE(run(store_->erase_blob(base::sha256(""))));
+  EXPECT_TRUE(bring(""));
+}
+
+TEST_F(Upload, WhatIsThereIsNotSentAgain) {
+  start();
+  share("bytes");
+  offer("bytes", "http://mirror.test/x");
+  ASSERT_TRUE(has_uploaded(1));
+  EXPECT_EQ(asked("PUT", "/sha256/"), 0);
+  EXPECT_EQ(asked("PUT", "/records/"), 1) << "the other key names it now";
+}
+
+TEST_F(Upload, AWrongObjectIsReplaced) {
+  start();
+  share("bytes");
+  bucket_.put_object(object_path("bytes"), "wrong");
+  EXPECT_FALSE(bring("bytes"));
+  offer("bytes");
+  ASSERT_TRUE(has_uploaded(1));
+  EXPECT_EQ(bucket_.object(object_path("bytes")), "bytes");
+}
+
+TEST_F(Upload, AFullQueueDropsAndCountsAndHoldsUpNobody) {
+  start();
+  bucket_.inject("/sha256/", {.kind = FaultKind::hang});
+  const auto blob = put("bytes");
+  const auto offered = 2 * Uploader::kWaitingMax;
+  for (std::size_t i = 0; i < offered; ++i) tier_->offer("http://r.test/" + std::to_string(i), blob, "");
+  EXPECT_GE(tier_probe_.dropped.value(), 1U);
+  EXPECT_TRUE(wait_until([&] {
+    return tier_probe_.waiting.value() + static_cast<std::int64_t>(tier_probe_.dropped.value()) >=
+           static_cast<std::int64_t>(offered - Uploader::kAtOnce);
+  }));
+  EXPECT_LE(tier_probe_.waiting.value(), static_cast<std::int64_t>(Uploader::kWaitingMax));
+  tier_->stop();
+  EXPECT_EQ(tier_probe_.write_errors.value(), 0U) << "stopped while the server still hung";
+}
+
+TEST_F(Upload, AfterAFailureNothingIsTakenForAWhile) {
+  start();
+  bucket_.inject("/sha256/", {.kind = FaultKind::status, .status = 403});
+  offer("bytes");
+  ASSERT_TRUE(wait_until([&] { return tier_probe_.write_errors.value() == 1; }));
+  const auto before = bucket_.requests().size();
+  offer("others", "http://r.test/others");
+  EXPECT_TRUE(wait_until([&] { return tier_probe_.dropped.value() == 2; }));
+  EXPECT_EQ(bucket_.requests().size(), before);
+  EXPECT_TRUE(tier_->is_up()) << "who may only read reads on";
+}
+
+TEST_F(Upload, WhileItIsOutNothingIsTaken) {
+  start();
+  bucket_.inject("/records/", {.kind = FaultKind::status, .status = 500});
+  EXPECT_FALSE(bring("bytes"));
+  offer("bytes");
+  EXPECT_EQ(tier_probe_.dropped.value(), 1U);
+}
+
+TEST_F(Upload, SoManyWrongObjectsAreRemembered) {
+  start();
+  async::TaskGroup tasks(core_.get_executor());
+  auto client = S3Client::make(core_.get_executor(), {.endpoint = bucket_.url(), .bucket = "site"});
+  ASSERT_TRUE(client);
+  Uploader uploader(**client, names_, tier_probe_, tasks, std::chrono::seconds(1));
+  for (std::size_t i = 0; i < Uploader::kWrongMax; ++i) EXPECT_TRUE(uploader.distrust(base::sha256(std::to_string(i))));
+  EXPECT_FALSE(uploader.distrust(base::sha256("0"))) << "it is known";
+  EXPECT_TRUE(uploader.distrust(base::sha256("one more")));
+  EXPECT_TRUE(uploader.distrust(base::sha256("0"))) << "it has begun anew";
+}
+
+}  // namespace
+}  // namespace propeller::tier
