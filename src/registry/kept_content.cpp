@@ -118,6 +118,12 @@ async::awaitable<store::Joined> KeptContent::join(std::string key, Digest digest
   co_return std::move(*joined);
 }
 
+async::awaitable<std::shared_ptr<const store::OpenBlob>> KeptContent::bring_blob(std::string key, Digest digest) {
+  auto* backing = store_.backing();
+  if (backing == nullptr || !co_await backing->bring(key, digest)) co_return nullptr;
+  co_return co_await find_blob(std::move(key));
+}
+
 async::awaitable<Result<std::string>> KeptContent::read_piece(store::FilePiece piece) {
   co_return co_await async::offload(pool_, [piece]() -> Result<std::string> {
     std::string bytes(piece.count, '\0');
@@ -149,7 +155,9 @@ async::awaitable<void> KeptContent::publish_now(Publication publication) {
   const auto blob = co_await publication.writer->finish();
   if (!blob || !*blob) co_return;
   const auto digest = Digest::parse((*blob)->digest().to_string());
-  if (digest) (void)co_await put_entry(std::move(publication.key), publication.head, *digest, (*blob)->size());
+  if (!digest || !co_await put_entry(publication.key, publication.head, *digest, (*blob)->size())) co_return;
+  if (auto* backing = store_.backing(); backing != nullptr && publication.is_for_everybody)
+    backing->offer(std::move(publication.key), *blob, publication.head.header_text);
 }
 
 async::awaitable<bool> KeptContent::put_entry(std::string key, const store::BlobHead& head, Digest digest,

@@ -54,8 +54,9 @@ struct Publication {
   std::unique_ptr<store::BlobWriter> writer;
   std::unique_ptr<UnwrittenShare> share;  ///< until the rest is written
   std::string key;
-  std::string rest = {};  ///< not written yet
-  store::BlobHead head;   ///< where the writer has not begun
+  std::string rest = {};          ///< not written yet
+  store::BlobHead head;           ///< where the writer has not begun
+  bool is_for_everybody = false;  ///< whoever shares the store may have it, too
 };
 
 /// The content store as the client of registries uses it.
@@ -85,6 +86,9 @@ class KeptContent {
   void keep_document(const std::vector<std::string>& keys, Document document);
   /// find_document() has nothing of it from now on.
   void forget(const std::string& key);
+
+  /// What find_blob() did not find, from those who share the store. Of keys that anybody may look under only.
+  [[nodiscard]] async::awaitable<std::shared_ptr<const store::OpenBlob>> bring_blob(std::string key, Digest digest);
 
   /// The place in a download of the key, see ContentStore::join(); nothing of it when the store is crowded.
   [[nodiscard]] async::awaitable<store::Joined> join(std::string key, Digest digest);

@@ -26,6 +26,7 @@ async::awaitable<Result<void>> SharedDownload::open() {
   reader_.reset();
   // What was on its way a moment ago may be there by now.
   auto kept = co_await parts_.kept.find_blob(key_);
+  if (!kept && writer_) kept = co_await parts_.kept.bring_blob(key_, order_.digest);
   if (kept && kept->digest() == order_.digest && kept->size() == order_.size) {
     if (writer_) std::exchange(writer_, nullptr)->decline();
     kept_ = std::move(kept);
@@ -89,7 +90,8 @@ async::awaitable<Result<Bytes>> SharedDownload::read(std::size_t bytes_max) {
                          .share = std::move(share_),
                          .key = key_,
                          .rest = std::move(unwritten_),
-                         .head = head_of(order_)});
+                         .head = head_of(order_),
+                         .is_for_everybody = true});
   } else {
     co_await hand_on(*bytes);
   }

@@ -16,15 +16,16 @@ using support::HttpResponse;
 class SharedStore : public Site {
  protected:
   /// Both planes, with a mirror of this registry.
-  [[nodiscard]] Environment both(const std::string& registry_url, const Environment& more = {}) {
+  [[nodiscard]] Environment both(const std::string& registry_url, const Environment& more = {},
+                                 const std::string& cache_keys = "") {
     const auto file = spool / "propeller-proxy.yaml";
     support::write_file(
-        file,
-        fmt::format("proxy:\n  port: {}\n  api_port: {}\n  allow_targets: [127.0.0.0/8]\n"
-                    "tls: {{cert_dir: {}}}\n"
-                    "cache: {{enabled: true, min_free: 0, dir: {}}}\n"
-                    "mirror: {{enabled: true, default: a.test, upstreams: [{{name: a.test, url: '{}'}}]}}\n",
-                    port, support::free_port(), (spool / "certs").string(), (spool / "store").string(), registry_url));
+        file, fmt::format("proxy:\n  port: {}\n  api_port: {}\n  allow_targets: [127.0.0.0/8]\n"
+                          "tls: {{cert_dir: {}}}\n"
+                          "cache: {{enabled: true, min_free: 0, dir: {}{}}}\n"
+                          "mirror: {{enabled: true, default: a.test, upstreams: [{{name: a.test, url: '{}'}}]}}\n",
+                          port, support::free_port(), (spool / "certs").string(), (spool / "store").string(),
+                          cache_keys, registry_url));
     Environment all{{"CONFIG_FILE", file.string()}, {"PROXY_REGISTRY_URL", registry_url}};
     for (const auto& [name, value] : more) all[name] = value;
     return all;
@@ -178,6 +179,29 @@ TEST_F(SharedStore, TheVariablesOfTheStoreAreNotForBothPlanes) {
   EXPECT_TRUE(bridge->process().wait_line("PROXY_CACHE_DIR is not used"));
   EXPECT_FALSE(std::filesystem::exists(spool / "elsewhere"));
   EXPECT_TRUE(std::filesystem::exists(spool / "store"));
+}
+
+// Another site's proxy is as good as ours: neither the mirror's clients nor the devices ask the registry then.
+TEST_F(SharedStore, ADeviceGetsFromTheSecondTierWhatAnotherSiteFetched) {
+  FakeRegistry bucket({.is_bucket = true});
+  const auto tier =
+      fmt::format(", second_tier: {{endpoint: '{}', bucket: site, access_key: key, secret_key: secret}}", bucket.url());
+  const auto is_up = [&] { return bridge->metric("propeller_tier_up") == 1; };
+  const auto blob_requests = [&] { return registry.requests("GET", "/blobs/sha256:"); };
+  push_raw(pusher, "acme/m", "latest", module);
+  start_bridge(both(registry.url(), {}, tier));
+  ASSERT_TRUE(wait_until(is_up));
+  ASSERT_TRUE(delivered(named("acme/m")) == module);
+  ASSERT_TRUE(wait_until([&] { return bridge->metric("propeller_tier_uploads_total") == 1; }));
+  EXPECT_EQ(blob_requests(), 1U);
+  bridge.reset();
+  std::filesystem::remove_all(spool.path());
+  std::filesystem::create_directories(spool.path());
+  start_bridge(both(registry.url(), {}, tier));
+  ASSERT_TRUE(wait_until(is_up));
+  ASSERT_TRUE(delivered(named("acme/m")) == module);
+  EXPECT_EQ(blob_requests(), 1U);
+  EXPECT_EQ(bridge->metric("propeller_tier_hits_total"), 1);
 }
 
 }  // namespace
