@@ -24,6 +24,7 @@ struct CacheParts {
   CacheFills& fills;
   const Invalidations& invalidations;
   RecentNames& unshared;  ///< URLs whose responses were not for sharing, the last time
+  RecentNames& silent;    ///< origins that did not answer in time, when what was here had to be checked
   RecentNames& accepted;  ///< callers whose credentials a registry has accepted
   std::string_view name;  ///< ours in Via
 };

@@ -145,6 +145,7 @@ CacheParts Forwarder::cache_parts(const Policy& policy) {
           .fills = *fills_,
           .invalidations = invalidations_,
           .unshared = unshared_,
+          .silent = silent_,
           .accepted = accepted_,
           .name = policy.name};
 }

@@ -55,6 +55,8 @@ class Forwarder {
   };
   static constexpr std::size_t kUnsharedMax = 4096;
   static constexpr std::chrono::seconds kUnsharedFor{60};
+  static constexpr std::size_t kSilentMax = 256;
+  static constexpr std::chrono::seconds kSilentFor{15};
 
   Forwarder(const async::asio::any_io_executor& executor, Parts parts);
 
@@ -88,6 +90,7 @@ class Forwarder {
   RecentNames& accepted_;
   std::optional<CacheFills> fills_;
   RecentNames unshared_{kUnsharedMax, kUnsharedFor};
+  RecentNames silent_{kSilentMax, kSilentFor};
 };
 
 /// A response on its way back, without what concerned its connection only; `name` is ours in Via.

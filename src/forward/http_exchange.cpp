@@ -35,6 +35,17 @@ async::awaitable<void> check(store::ContentStore& store, std::string key, Refres
   (void)co_await refresh.run(std::move(joined->writer), nullptr);
 }
 
+/// "https://example.org:8443"
+std::string_view origin_of(std::string_view url) {
+  const auto host = url.find("://");
+  return url.substr(0, host == std::string_view::npos ? host : url.find('/', host + 3));
+}
+
+/// What takes as long as somebody waits, and would the next time.
+bool is_silence(const Error& error) {
+  return error.origin == Origin::upstream && (error.code == Code::timeout || error.code == Code::dns_failed);
+}
+
 bool asks_for_part(const http::RequestHead& head) {
   constexpr std::array<std::string_view, 4> kConditions{"If-Match", "If-None-Match", "If-Modified-Since",
                                                         "If-Unmodified-Since"};
@@ -117,6 +128,10 @@ async::awaitable<Answer> HttpExchange::answer(http::Destination destination, con
     parts_.counters.count_hit();
     if (verdict_.use == Use::stale_at_once) check_in_background();
     co_return from_store(fmt::format("hit; ttl={}", verdict_.time_left.count()));
+  }
+  if (is_known_silent()) {
+    parts_.counters.count_hit();
+    co_return from_store("hit; detail=stale");
   }
   if (auto part = co_await from_parts()) co_return part;
   if (asked_.only_if_cached) {
@@ -207,9 +222,16 @@ Answer HttpExchange::passed(http::Response response) {
   return response;
 }
 
+/// Where the uplink is down each question would wait as long as the last one did, and a set-up has hundreds.
+bool HttpExchange::is_known_silent() const {
+  return stored_ && verdict_.may_outlive_silence && !asked_.no_cache &&
+         parts_.silent.contains(origin_of(url_), std::chrono::steady_clock::now());
+}
+
 Answer HttpExchange::failed(const Error& error) {
-  if (stored_ && (verdict_.may_outlive_silence || verdict_.may_outlive_errors)) return from_store("hit; detail=stale");
-  return error_response(error);
+  if (!stored_ || !(verdict_.may_outlive_silence || verdict_.may_outlive_errors)) return error_response(error);
+  if (is_silence(error)) parts_.silent.add(std::string(origin_of(url_)), std::chrono::steady_clock::now());
+  return from_store("hit; detail=stale");
 }
 
 async::awaitable<Answer> HttpExchange::follow() {

@@ -49,6 +49,7 @@ class HttpExchange {
   async::awaitable<Answer> along(const store::BlobHead& head);
   Answer passed(http::Response response);
   Answer failed(const Error& error);
+  [[nodiscard]] bool is_known_silent() const;
   http::Response from_store(std::string_view how);
   Answer arriving(const store::BlobHead& head, http::Fields fields);
   void check_in_background();

@@ -61,8 +61,8 @@ TEST_F(CachePacks, WhatIsAskedForWithCredentialsIsUnderNoPack) {
   for (const auto& fields : {kLogin, std::string("Cookie: a=b\r\n")}) {
     for (int i = 0; i < 2; ++i) EXPECT_FALSE(site.get(origin.url(kArchive), fields).is_hit());
   }
-  EXPECT_FALSE(site.get(origin.url(kArchive)).is_hit()) << "nor for others";
-  EXPECT_EQ(origin.request_count(), 5U);
+  keep(origin.url(kArchive));
+  EXPECT_EQ(origin.request_count(), 5U) << "nor was it there for others";
   const auto shared = origin.url("/b/-/b-1.0.0.tgz");
   keep(shared, kLogin);
   EXPECT_FALSE(site.get(shared).is_hit()) << "may be shared when it was checked, and no more than that";
@@ -105,6 +105,29 @@ TEST_F(CachePacks, ADocumentOutlivesTheErrorsAndTheSilenceOfItsOrigin) {
     EXPECT_EQ(reply.body, "document") << each;
     EXPECT_EQ(reply.field("Cache-Status"), "propeller-proxy; hit; detail=stale") << each;
   }
+}
+
+// Who finds that nobody answers has waited for it; a set-up asks for hundreds.
+TEST_F(CachePacks, AnOriginThatWasSilentIsNotAskedAgainForAWhile) {
+  site.stop();
+  site.settings.threads = 1;
+  site.settings.proxy.timeouts.first_byte = std::chrono::milliseconds(200);
+  site.start();
+  std::atomic<bool> is_silent = false;
+  ScriptedOrigin origin([&](const SeenRequest& request) {
+    is_silent.wait(true);
+    return scripted(200, "Cache-Control: max-age=0\r\n", request.target);
+  });
+  for (const auto* path : {"/a", "/b"}) keep(origin.url(path), kFull);
+  is_silent = true;
+  EXPECT_EQ(site.get(origin.url("/a"), kFull).body, "/a");
+  const auto asked = origin.request_count();
+  EXPECT_EQ(site.get(origin.url("/b"), kFull).body, "/b");
+  EXPECT_EQ(origin.request_count(), asked);
+  EXPECT_EQ(site.get(origin.url("/b"), kFull + "Cache-Control: no-cache\r\n").status, 200);
+  EXPECT_EQ(origin.request_count(), asked + 1) << "who insists is asked for";
+  is_silent = false;
+  is_silent.notify_all();
 }
 
 TEST_F(CachePacks, AnIndexIsAskedAboutEachTimeAlthoughItIsFresh) {
