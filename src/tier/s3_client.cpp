@@ -21,7 +21,7 @@ namespace {
 constexpr int kOk = 200;
 constexpr int kNotFound = 404;
 constexpr std::size_t kErrorBytesMax = 16 * 1024;
-constexpr std::size_t kBufferBytes = 256 * 1024;
+constexpr std::size_t kBufferBytes = 128 * 1024;
 constexpr long kExpectTimeoutMs = 200;
 constexpr long kUploadSlowSeconds = 10;
 constexpr std::string_view kEmptySha256 = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";

@@ -95,26 +95,30 @@ async::awaitable<Result<bool>> Taker::download(const Record& record, store::Blob
   co_return *blob != nullptr;
 }
 
+/// In large pieces: each is a way to the store's pool and back.
 async::awaitable<Result<bool>> Taker::copy(registry::Exchange& object, const Record& record,
                                            store::BlobWriter& writer) {
   const auto began = std::chrono::steady_clock::now();
-  for (;;) {
-    const auto bytes = co_await object.read(kPieceBytesMax);
+  std::string piece;
+  for (bool is_over = false; !is_over;) {
+    const auto bytes = co_await object.read(kPieceBytesMax - piece.size());
     if (!bytes) co_return std::unexpected(bytes.error().error);
-    if (bytes->empty()) break;
-    // Not kept, or more than was said.
-    const std::string_view piece(reinterpret_cast<const char*>(bytes->data()), bytes->size());
-    if (const auto written = co_await writer.write(piece); !written) {
-      if (written.error().code == Code::digest_mismatch) distrust(record, "more bytes");
-      co_return false;
-    }
+    is_over = bytes->empty();
+    piece.append(reinterpret_cast<const char*>(bytes->data()), bytes->size());
     const auto elapsed =
         std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - began);
-    switch (pace_of(writer.offset(), record.size, elapsed)) {
+    switch (pace_of(writer.offset() + piece.size(), record.size, elapsed)) {
       case Pace::good: break;
       case Pace::too_slow: co_return base::fail(Code::timeout, Origin::upstream, "the second tier sends too slowly");
       case Pace::too_long: co_return false;
     }
+    if (piece.size() < kPieceBytesMax && !is_over) continue;
+    // Not kept, or more than was said.
+    if (const auto written = co_await writer.write(piece); !written) {
+      if (written.error().code == Code::digest_mismatch) distrust(record, "more bytes");
+      co_return false;
+    }
+    piece.clear();
   }
   if (writer.offset() == record.size) co_return true;
   co_return base::fail(Code::registry_unavailable, Origin::upstream, "the second tier ended an object too early");

@@ -18,7 +18,7 @@ namespace propeller::tier {
 /// gets the registry's bytes where those of the tier are wrong, and no broken connection.
 ///
 /// Order:    the record of the key first: without one nobody has said that everybody may have it.
-/// Bound:    kHoldMax, and no less than kRateMin: see pace_of().
+/// Bound:    kHoldMax, and no less than kRateMin: see pace_of(). Memory: 512 KiB for each content on its way.
 /// Errors:   those of the client, for which the tier is to be left alone. An object that is wrong, or too large to wait
 ///           for, is not there.
 /// Threads:  one core; disk and hashing on the store's pool. Lifetime: what it is made of outlives it.
