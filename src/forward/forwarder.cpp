@@ -112,6 +112,7 @@ Forwarder::Forwarder(const async::asio::any_io_executor& executor, Parts parts)
       tunnel_idle_(parts.tunnel_idle),
       store_(parts.store),
       counters_(parts.counters),
+      figures_(parts.counters.hosts()),
       invalidations_(parts.invalidations),
       accepted_(parts.accepted) {
   if (store_ != nullptr) fills_.emplace(executor, *store_, counters_, invalidations_, accepted_);
@@ -155,8 +156,7 @@ http::Response Forwarder::counted(http::Response response, CacheOutcome outcome,
                                   const Target& target) {
   constexpr int kServerErrors = 500;
   if (request.head().method != http::Method::get || response.status >= kServerErrors) return response;
-  auto& hosts = counters_.hosts();
-  count(target.registry.empty() ? hosts.of(target.stored_authority()) : hosts.of(target.registry), outcome, response);
+  count(figures_.of(target.registry.empty() ? target.stored_authority() : target.registry), outcome, response);
   return response;
 }
 

@@ -6,6 +6,7 @@
 
 #include "forward/cached_exchange.hpp"
 #include "forward/connector.hpp"
+#include "forward/host_figures.hpp"
 #include "forward/policy.hpp"
 #include "http/client.hpp"
 #include "http/server.hpp"
@@ -86,6 +87,7 @@ class Forwarder {
   const std::chrono::milliseconds tunnel_idle_;
   store::ContentStore* const store_;
   CacheCounters& counters_;
+  RecentFigures figures_;
   Invalidations& invalidations_;
   RecentNames& accepted_;
   std::optional<CacheFills> fills_;

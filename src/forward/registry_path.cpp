@@ -21,6 +21,7 @@ constexpr std::array kKinds{Kind{"manifests", RegistryCall::manifest}, Kind{"blo
                             Kind{"referrers", RegistryCall::referrers}};
 
 std::string with_colons(std::string_view text) {
+  if (!text.contains('%')) return std::string(text);
   std::string plain;
   while (!text.empty()) {
     const bool is_colon = text.starts_with("%3A") || text.starts_with("%3a");
@@ -48,16 +49,6 @@ std::string decoded(std::string_view text) {
     if (low >= 0) i += 2;
   }
   return plain;
-}
-
-/// As part of a reference, whose grammar is known elsewhere; the host is not looked at. What a reference may have
-/// behind its tag (`#path`, `@digest`) has no place in a path.
-Result<void> check_reference(const std::string& repository, const std::string& tag) {
-  const auto reference = registry::parse_reference("https://registry.invalid/" + repository + ":" + tag, {});
-  if (!reference) return std::unexpected(reference.error());
-  if (reference->repository != repository) return fail(Code::bad_reference, Origin::client, "not a repository's name");
-  if (reference->tag != tag) return fail(Code::bad_reference, Origin::client, "not a tag");
-  return {};
 }
 
 }  // namespace
@@ -94,12 +85,12 @@ std::optional<RegistryPath> parse_registry_path(std::string_view path) {
 
 Result<void> check_names(const RegistryPath& path) {
   if (path.call == RegistryCall::ping) return {};
+  if (auto checked = registry::check_repository(path.repository); !checked || path.call == RegistryCall::tags)
+    return checked;
   const bool is_digest = path.reference.find(':') != std::string::npos;
-  if (path.call == RegistryCall::manifest && !is_digest) return check_reference(path.repository, path.reference);
-  if (path.call != RegistryCall::tags) {
-    if (const auto digest = store::BlobDigest::parse(path.reference); !digest) return std::unexpected(digest.error());
-  }
-  return check_reference(path.repository, "latest");
+  if (path.call == RegistryCall::manifest && !is_digest) return registry::check_tag(path.reference);
+  const auto digest = store::BlobDigest::parse(path.reference);
+  return digest ? Result<void>() : std::unexpected(digest.error());
 }
 
 NamespaceQuery take_namespace(std::string_view query) {

@@ -94,27 +94,6 @@ bool is_repository_component(std::string_view text) {
   return true;
 }
 
-Result<void> check_repository(std::string_view text) {
-  if (text.empty()) return bad("the repository's name is missing", text);
-  if (text.size() > kRepositoryBytesMax) return bad("the repository's name is longer than 255 characters", text);
-  for (std::string_view rest = text;;) {
-    const auto slash = rest.find('/');
-    if (!is_repository_component(rest.substr(0, slash))) {
-      return bad("a repository's name is lower-case letters, digits and single separators . _ -", text);
-    }
-    if (slash == rest.npos) return {};
-    rest.remove_prefix(slash + 1);
-  }
-}
-
-Result<void> check_tag(std::string_view text) {
-  const bool is_right =
-      !text.empty() && text.size() <= kTagBytesMax && (is_alnum(text.front()) || text.front() == '_') &&
-      std::ranges::all_of(text, [](char c) { return is_alnum(c) || c == '_' || c == '.' || c == '-'; });
-  if (!is_right) return bad("a tag is 1 to 128 letters, digits, . _ - and does not begin with . or -", text);
-  return {};
-}
-
 Result<void> check_path(std::string_view text) {
   const auto is_control = [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; };
   if (text.empty()) return bad("nothing stands after '#'", text);
@@ -162,6 +141,27 @@ Result<void> take_name(std::string_view text, Reference& reference) {
 }
 
 }  // namespace
+
+Result<void> check_repository(std::string_view text) {
+  if (text.empty()) return bad("the repository's name is missing", text);
+  if (text.size() > kRepositoryBytesMax) return bad("the repository's name is longer than 255 characters", text);
+  for (std::string_view rest = text;;) {
+    const auto slash = rest.find('/');
+    if (!is_repository_component(rest.substr(0, slash))) {
+      return bad("a repository's name is lower-case letters, digits and single separators . _ -", text);
+    }
+    if (slash == rest.npos) return {};
+    rest.remove_prefix(slash + 1);
+  }
+}
+
+Result<void> check_tag(std::string_view text) {
+  const bool is_right =
+      !text.empty() && text.size() <= kTagBytesMax && (is_alnum(text.front()) || text.front() == '_') &&
+      std::ranges::all_of(text, [](char c) { return is_alnum(c) || c == '_' || c == '.' || c == '-'; });
+  if (!is_right) return bad("a tag is 1 to 128 letters, digits, . _ - and does not begin with . or -", text);
+  return {};
+}
 
 std::string Reference::manifest_name() const { return digest ? digest->to_string() : tag; }
 

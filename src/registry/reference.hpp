@@ -43,6 +43,11 @@ inline constexpr std::size_t kRepositoryBytesMax = 255;
 inline constexpr std::size_t kTagBytesMax = 128;
 inline constexpr std::size_t kPathBytesMax = 512;
 
+/// Whether a text is the name of a repository ("acme/app"), or a tag. Errors: bad_reference, with what is wrong. Pure.
+/// Source: OCI distribution-spec 1.1 (pulling manifests)
+[[nodiscard]] Result<void> check_repository(std::string_view text);
+[[nodiscard]] Result<void> check_tag(std::string_view text);
+
 /// Takes a name that a device sent apart. `default_registry` is PROXY_REGISTRY_URL (host, or with scheme, optionally
 /// with a path prefix), put in front of names whose first component is no host. A name without a scheme that names the
 /// default registry's host is asked for by the default registry's scheme. Errors: bad_reference, with what is wrong.
