@@ -147,19 +147,4 @@ Result<ApiReply> ApiClient::listen(const ApiRequest& request, const OnEvent& on_
   return reply;
 }
 
-std::string percent_encoded(std::string_view text) {
-  constexpr std::string_view kPlain = "-._~:/";
-  std::string out;
-  for (const char c : text) {
-    const bool is_plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-                          kPlain.find(c) != std::string_view::npos;
-    if (is_plain) {
-      out += c;
-    } else {
-      out += fmt::format("%{:02X}", static_cast<unsigned char>(c));
-    }
-  }
-  return out;
-}
-
 }  // namespace propeller::cmd

@@ -47,7 +47,4 @@ class ApiClient {
   std::string token_;
 };
 
-/// A name as it stands in a query or as a path's segment.
-[[nodiscard]] std::string percent_encoded(std::string_view text);
-
 }  // namespace propeller::cmd

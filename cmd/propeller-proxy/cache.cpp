@@ -9,6 +9,7 @@
 #include "command.hpp"
 #include "config/parse.hpp"
 #include "observe/escape.hpp"
+#include "registry/url.hpp"
 
 namespace propeller::cmd {
 
@@ -83,7 +84,7 @@ std::string filters_of(const CacheCall& call) {
   std::string query;
   for (const std::string_view name : {"host", "prefix", "repository", "digest", "kind"}) {
     const auto value = call.get(fmt::format("--{}", name));
-    if (!value.empty()) query += fmt::format("&{}={}", name, percent_encoded(value));
+    if (!value.empty()) query += fmt::format("&{}={}", name, registry::percent_encode(value));
   }
   return query;
 }
@@ -108,8 +109,9 @@ int list(const CacheCall& call) {
   std::string cursor;
   bool is_first = true;
   for (;;) {
-    const auto page = asked(call, {.path = fmt::format("{}?limit={}{}{}", kEntriesPath, kPage, filters_of(call),
-                                                       cursor.empty() ? "" : "&cursor=" + percent_encoded(cursor))});
+    const auto page =
+        asked(call, {.path = fmt::format("{}?limit={}{}{}", kEntriesPath, kPage, filters_of(call),
+                                         cursor.empty() ? "" : "&cursor=" + registry::percent_encode(cursor))});
     if (!page) return failed(page.error().detail);
     if (is_first && !is_json)
       fmt::print("{:>10}  {:<6}  {:<5}  {:<20}  {:<3}  {}KEY\n", "SIZE", "KIND", "STATE", "LAST USED", "PIN",
@@ -151,7 +153,7 @@ int remove(const CacheCall& call) {
   if (call.words.size() > 1) return usage_error("cache", "rm takes one DIGEST or KEY at a time");
   const auto& word = call.words.front();
   if (!is_digest(word)) return purge(call, {{"key", word}});
-  const auto gone = asked(call, {.method = "DELETE", .path = "/api/cache/" + percent_encoded(word)});
+  const auto gone = asked(call, {.method = "DELETE", .path = "/api/cache/" + registry::percent_encode(word)});
   if (!gone) return failed(gone.error().detail);
   fmt::print("{} removed\n", readable_bytes(number_of(*gone, "bytes")));
   return kExitOk;
@@ -160,8 +162,8 @@ int remove(const CacheCall& call) {
 int set_pin(const CacheCall& call, bool is_pinned) {
   if (call.words.size() != 1 || !is_digest(call.words.front()))
     return usage_error("cache", "pin and unpin take one DIGEST: `propeller-proxy cache ls --digests` shows them");
-  const auto done = asked(
-      call, {.method = is_pinned ? "PUT" : "DELETE", .path = "/api/cache/pins/" + percent_encoded(call.words.front())});
+  const auto done = asked(call, {.method = is_pinned ? "PUT" : "DELETE",
+                                 .path = "/api/cache/pins/" + registry::percent_encode(call.words.front())});
   return done ? kExitOk : failed(done.error().detail);
 }
 

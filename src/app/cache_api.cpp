@@ -5,6 +5,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "app/api_answer.hpp"
 #include "app/cache_questions.hpp"
 #include "app/cache_work.hpp"
 #include "app/pull_work.hpp"
@@ -27,10 +28,6 @@ constexpr int kConflict = 409;
 constexpr int kGone = 410;
 constexpr int kServerError = 500;
 constexpr std::size_t kCursorNameBytes = 16;
-
-ApiAnswer answer_of(const json& value) {
-  return {.body = value.dump(-1, ' ', false, json::error_handler_t::replace) + "\n"};
-}
 
 ApiAnswer problem_of(const Error& error) {
   switch (error.code) {

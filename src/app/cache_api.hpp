@@ -51,6 +51,8 @@ class CacheApi {
       : store_(parts.store), ttl_max_(parts.ttl_max), client_(parts.client), why_no_pulls_(parts.why_no_pulls) {}
 
   [[nodiscard]] std::vector<admin::ApiRoute> routes();
+  /// What `cache.ttl` says now, by which freshness is told.
+  void set_ttl_max(cache::seconds ttl_max) { ttl_max_ = ttl_max; }
 
  private:
   using Answer = admin::ApiAnswer;
@@ -72,7 +74,7 @@ class CacheApi {
   [[nodiscard]] Answer begin(std::unique_ptr<StepwiseWork> work);
 
   store::ContentStore* const store_;
-  const cache::seconds ttl_max_;
+  cache::seconds ttl_max_;
   ProxyClient* const client_;
   const std::string_view why_no_pulls_;
   CursorBook cursors_;

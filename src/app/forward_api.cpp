@@ -5,6 +5,7 @@
 #include <iterator>
 #include <nlohmann/json.hpp>
 
+#include "app/api_answer.hpp"
 #include "app/api_document.hpp"
 #include "app/forward_app.hpp"
 #include "app/service.hpp"
@@ -20,7 +21,6 @@ using nlohmann::json;
 
 namespace {
 
-constexpr int kOk = 200;
 constexpr int kBadRequest = 400;
 
 /// May block: it runs on the pool.
@@ -29,11 +29,6 @@ using Action = std::function<ApiAnswer(const std::string& body)>;
 async::awaitable<ApiAnswer> run_on(boost::asio::thread_pool& pool, Action action, std::string body) {
   co_return co_await async::offload(pool,
                                     [action = std::move(action), body = std::move(body)] { return action(body); });
-}
-
-/// Keys in alphabetical order, and a newline: as the existing proxies write it. File names need not be UTF-8.
-ApiAnswer answer_of(const json& value) {
-  return {.status = kOk, .body = value.dump(-1, ' ', false, json::error_handler_t::replace) + "\n"};
 }
 
 ApiAnswer status_ok() { return answer_of({{"status", "ok"}}); }
@@ -98,8 +93,7 @@ std::vector<admin::ApiRoute> ForwardApp::routes() {
 }
 
 CacheApi::Parts ForwardApp::cache_parts() {
-  CacheApi::Parts parts{.store = store_.get()};
-  if (settings_.cache.ttl_max.count() > 0) parts.ttl_max = std::chrono::ceil<cache::seconds>(settings_.cache.ttl_max);
+  CacheApi::Parts parts{.store = store_.get(), .ttl_max = forward::ttl_max_of(settings_.cache)};
   if (!settings_.mirror.is_enabled) {
     parts.why_no_pulls = "images are pulled through the registry mirror: set mirror.enabled";
   } else if (!settings_.proxy.users.empty()) {

@@ -237,6 +237,8 @@ void ForwardApp::add_host_metrics() {
     count("propeller_forward_cache_host_bytes_total", "Bytes of their bodies.", &HostFigures::bytes);
     count("propeller_forward_cache_host_saved_bytes_total", "Of those, bytes that were not fetched for them.",
           &HostFigures::bytes_saved);
+    count("propeller_forward_cache_host_evictions_total", "Kept responses that made room for others.",
+          &HostFigures::evictions);
   });
 }
 
@@ -272,7 +274,10 @@ void ForwardApp::apply(const config::SiteLoaded& site) {
     return;
   }
   observe::set_log_level(next.log.level);
-  asio::post(core_.executor(), [this, trust = trust_of(next.api.auth)] { api_->set_trust(trust); });
+  asio::post(core_.executor(), [this, trust = trust_of(next.api.auth), ttl_max = forward::ttl_max_of(next.cache)] {
+    api_->set_trust(trust);
+    cache_api_->set_ttl_max(ttl_max);
+  });
   say_what_changed(live_.take_file(read));
 }
 

@@ -14,7 +14,7 @@ constexpr seconds kGuessMax = std::chrono::days(1);
 
 /// Statuses whose meaning does not pass with the moment. Source: RFC 9110 section 15.1
 bool may_be_guessed(int status) {
-  static constexpr std::array kStatuses{200, 203, 204, 300, 301, 308, 404, 405, 410, 414, 501};
+  static constexpr std::array kStatuses{200, 203, 204, 206, 300, 301, 308, 404, 405, 410, 414, 501};
   return std::ranges::find(kStatuses, status) != kStatuses.end();
 }
 

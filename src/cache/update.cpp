@@ -29,6 +29,18 @@ http::Fields freshened(http::FieldView stored, http::FieldView not_modified) {
   return fields;
 }
 
+bool is_same_content(http::FieldView stored, http::FieldView received) {
+  bool is_same = false;
+  for (const auto* name : {"ETag", "Last-Modified"}) {
+    const auto before = stored.find(name);
+    const auto now = received.find(name);
+    if (!before || !now) continue;
+    if (*before != *now) return false;
+    is_same = true;
+  }
+  return is_same;
+}
+
 bool add_validators(http::Fields& request, http::FieldView stored) {
   for (const auto* name :
        {"If-None-Match", "If-Modified-Since", "If-Match", "If-Unmodified-Since", "If-Range", "Range"})

@@ -143,14 +143,17 @@ cache::Credentials credentials_in(http::FieldView fields) {
 
 bool carries_credentials(http::FieldView fields) { return credentials_in(fields) != cache::Credentials::none; }
 
+cache::seconds ttl_max_of(const config::Cache& settings) {
+  const bool is_set = settings.ttl_max > std::chrono::milliseconds(0);
+  return is_set ? std::chrono::ceil<cache::seconds>(settings.ttl_max) : cache::kSecondsMax;
+}
+
 CacheMatcher::CacheMatcher(const config::Cache& settings)
     : is_enabled_(settings.is_enabled),
       is_content_aware_(settings.is_content_aware),
       are_http_rules_on_(settings.are_http_rules_on),
       packs_(packs_in(settings.packs)),
-      ttl_max_(settings.ttl_max > std::chrono::milliseconds(0)
-                   ? std::chrono::ceil<std::chrono::seconds>(settings.ttl_max)
-                   : cache::kSecondsMax),
+      ttl_max_(ttl_max_of(settings)),
       private_content_(settings.private_content),
       private_ttl_(settings.private_ttl),
       tag_window_(settings.tag_window) {

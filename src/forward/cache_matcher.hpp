@@ -50,13 +50,16 @@ struct CacheDecision {
   std::string own_login = {};  ///< the upstream whose credentials the mirror sends along, which no field shows
 };
 
+/// For how long a kept response is fresh at most: `cache.ttl`.
+[[nodiscard]] cache::seconds ttl_max_of(const config::Cache& settings);
+
 /// Which requests and responses are kept: content by digest under the patterns of the configuration; everything else by
 /// the rules of HTTP (HttpExchange), where those are on.
 ///
 /// Credentials are not looked at here: see CachedExchange and cache::may_store(). A query is part of the key, so that
 /// an entry answers only who has the same signature; `ns` alone is not, which tells a mirror whose content is meant.
-/// 206 never is an entry. Threads: any; immutable. Source:  forward-proxy reference, 1.6;
-/// docs/adr/0005-who-gets-what-is-cached.md
+/// 206 is no entry here, see CachedParts. Threads: any; immutable.
+/// Source:  forward-proxy reference, 1.6; docs/adr/0005-who-gets-what-is-cached.md
 class CacheMatcher {
  public:
   /// The patterns are well formed, as config::check_expression() says; another one matches nothing.

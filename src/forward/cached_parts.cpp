@@ -26,51 +26,75 @@ std::optional<ContentRange> part_of(int status, http::FieldView fields, std::opt
   return range;
 }
 
+/// Newest first.
 async::awaitable<std::vector<CachedParts::Part>> CachedParts::list() {
   std::vector<Part> parts;
-  auto entries = co_await store_.list_entries(prefix_of(place_), "", kPartsMax);
-  if (!entries) co_return parts;
-  for (auto& entry : *entries) {
-    auto fields = fields_of(entry.header_text);
-    const auto range = part_of(entry.status, fields, entry.size);
-    if (!range || !entry.digest) continue;
-    std::string etag(strong_etag(fields));
-    parts.push_back({.entry = std::move(entry), .fields = std::move(fields), .range = *range, .etag = std::move(etag)});
+  for (std::string after;;) {
+    auto entries = co_await store_.list_entries(prefix_of(place_), after, kPartsMax);
+    if (!entries || entries->empty()) break;
+    after = entries->back().key;
+    for (auto& entry : *entries) {
+      auto fields = fields_of(entry.header_text);
+      const auto range = part_of(entry.status, fields, entry.size);
+      if (!range || !entry.digest) continue;
+      std::string etag(strong_etag(fields));
+      parts.push_back(
+          {.entry = std::move(entry), .fields = std::move(fields), .range = *range, .etag = std::move(etag)});
+    }
+    if (entries->size() < kPartsMax) break;
   }
   std::ranges::sort(parts, std::greater(), [](const Part& part) { return part.entry.checked_at; });
   co_return parts;
 }
 
-async::awaitable<std::string> CachedParts::place_for(ContentRange range, std::string_view etag) {
+async::awaitable<std::string> CachedParts::place_for(ContentRange range) {
   std::size_t kept = 1;
   for (const auto& part : co_await list()) {
-    const bool is_of_another = part.range.size != range.size || part.etag != etag;
-    if (is_of_another || ++kept > kPartsMax) (void)co_await store_.erase_entry(part.entry.key);
+    const bool is_covered = range.first <= part.range.first && part.range.last <= range.last;
+    if (is_covered || ++kept > kPartsMax) (void)co_await store_.erase_entry(part.entry.key);
   }
   co_return fmt::format("{}{}-{}", prefix_of(place_), range.first, range.last);
+}
+
+async::awaitable<void> CachedParts::keep_only(std::string_view etag, std::uint64_t size) {
+  for (const auto& part : co_await list()) {
+    if (part.etag != etag || part.range.size != size) (void)co_await store_.erase_entry(part.entry.key);
+  }
 }
 
 /// Of the newest content that has all of it. What has no strong ETag is used alone.
 std::optional<CachedParts::Chosen> CachedParts::choose(std::vector<Part> parts, const Question& question) {
   for (std::size_t newest = 0; newest < parts.size(); ++newest) {
-    const auto etag = parts[newest].etag;
-    const auto size = parts[newest].range.size;
-    if (!question.if_range.empty() && question.if_range != etag) continue;
-    const auto wanted = choose_range(question.range, size);
-    if (wanted.kind != RangeChoice::Kind::part) continue;
-    Chosen chosen{.parts = {}, .slices = {}, .range = wanted.range};
-    std::vector<ContentRange> ranges;
-    for (auto& part : std::span(parts).subspan(newest, etag.empty() ? 1 : parts.size() - newest)) {
-      if (part.etag != etag || part.range.size != size) continue;
-      ranges.push_back(part.range);
-      chosen.parts.push_back(part);
-    }
-    chosen.slices = cover(ranges, wanted.range);
-    std::uint64_t found = 0;
-    for (const auto& slice : chosen.slices) found += slice.range.count;
-    if (found == wanted.range.count) return chosen;
+    const auto is_of_same = [&](const Part& part) {
+      return !part.etag.empty() && part.etag == parts[newest].etag && part.range.size == parts[newest].range.size;
+    };
+    const bool is_tried = std::ranges::any_of(std::span(parts).first(newest), is_of_same);
+    if (is_tried || (!question.if_range.empty() && question.if_range != parts[newest].etag)) continue;
+    if (auto chosen = choose_of(parts, newest, question)) return chosen;
   }
   return std::nullopt;
+}
+
+std::optional<CachedParts::Chosen> CachedParts::choose_of(std::vector<Part>& parts, std::size_t newest,
+                                                          const Question& question) {
+  const auto etag = parts[newest].etag;
+  const auto size = parts[newest].range.size;
+  const auto wanted = choose_range(question.range, size);
+  if (wanted.kind != RangeChoice::Kind::part) return std::nullopt;
+  std::vector<ContentRange> ranges;
+  std::vector<Part*> usable;
+  for (auto& part : std::span(parts).subspan(newest, etag.empty() ? 1 : parts.size() - newest)) {
+    if (part.etag != etag || part.range.size != size) continue;
+    ranges.push_back(part.range);
+    usable.push_back(&part);
+  }
+  auto slices = cover(ranges, wanted.range);
+  std::uint64_t found = 0;
+  for (const auto& slice : slices) found += slice.range.count;
+  if (found != wanted.range.count || slices.size() > kSlicesMax) return std::nullopt;
+  Chosen chosen{.parts = {}, .slices = std::move(slices), .range = wanted.range};
+  for (auto* part : usable) chosen.parts.push_back(std::move(*part));
+  return chosen;
 }
 
 async::awaitable<std::unique_ptr<http::BodySource>> CachedParts::body_of_all(const Chosen& chosen) {

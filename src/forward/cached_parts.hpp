@@ -23,18 +23,22 @@ namespace propeller::forward {
 /// The parts of one response that are kept while its whole is not, each in an entry of its own beside the place of the
 /// whole. Parts are put together only when the same strong ETag says that they are of one content.
 ///
-/// Bound:    kPartsMax of one response: the oldest makes room.
+/// Bound:    kPartsMax of one response, but for those that are arriving at the same time: the oldest makes room. One
+///           answer is put together out of kSlicesMax of them, each an open file.
 /// Threads:  one core. Lifetime: the store outlives it.
 /// Source:   RFC 9110 section 15.3.7.3, RFC 9111 section 3.4
 class CachedParts {
  public:
   static constexpr std::size_t kPartsMax = 64;
+  static constexpr std::size_t kSlicesMax = 8;
 
   /// `place` is the key of the whole, see CachedResponses.
   CachedParts(store::ContentStore& store, std::string place) : store_(store), place_(std::move(place)) {}
 
-  /// Where this part goes, after making room for it: parts of another content go, and the oldest of too many.
-  [[nodiscard]] async::awaitable<std::string> place_for(ContentRange range, std::string_view etag);
+  /// Where this part goes, after making room for it: what it covers goes, and the oldest of too many.
+  [[nodiscard]] async::awaitable<std::string> place_for(ContentRange range);
+  /// Parts of another content go: those of another length, or whose strong ETag is not this one.
+  async::awaitable<void> keep_only(std::string_view etag, std::uint64_t size);
 
   struct Question {
     std::string_view range;     ///< the Range field
@@ -68,6 +72,8 @@ class CachedParts {
 
   [[nodiscard]] async::awaitable<std::vector<Part>> list();
   [[nodiscard]] static std::optional<Chosen> choose(std::vector<Part> parts, const Question& question);
+  [[nodiscard]] static std::optional<Chosen> choose_of(std::vector<Part>& parts, std::size_t newest,
+                                                       const Question& question);
   [[nodiscard]] async::awaitable<std::unique_ptr<http::BodySource>> body_of_all(const Chosen& chosen);
 
   store::ContentStore& store_;

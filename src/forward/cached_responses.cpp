@@ -1,5 +1,7 @@
 #include "forward/cached_responses.hpp"
 
+#include <utility>
+
 #include "cache/update.hpp"
 #include "cache/vary.hpp"
 #include "forward/cache_answer.hpp"
@@ -66,30 +68,42 @@ async::awaitable<std::string> CachedResponses::place(const std::string& url, con
   co_return variant_key(url, cache::variant_of(names, request));
 }
 
-async::awaitable<CachedResponse> CachedResponses::confirm(CachedResponse response, http::FieldView not_modified,
-                                                          sys_seconds requested, cache::Keeping keeping) {
+async::awaitable<CachedResponse> CachedResponses::confirm(CachedResponse response, Confirmation confirmation) {
   const auto received = wall_seconds();
-  http::Fields news(not_modified);
+  http::Fields news(confirmation.fields);
   http::remove_hop_by_hop(news);
+  const auto before = std::exchange(response.entry, nullptr);
+  const auto names = cache::vary_names(response.fields);
   response.fields = cache::freshened(response.fields, news);
-  response.note.initial_age = cache::initial_age(news, requested, received);
-  response.note.is_by_pack |= keeping != cache::Keeping::as_said;
+  response.note.initial_age = cache::initial_age(news, confirmation.requested, received);
+  response.note.is_by_pack |= confirmation.keeping != cache::Keeping::as_said;
   if (response.note.is_by_pack) response.fields.remove("Set-Cookie");
-  auto entry = *response.entry;
+  const bool is_for_others =
+      cache::vary_names(response.fields) == names && cache::may_store({.method = http::Method::get,
+                                                                       .credentials = confirmation.credentials,
+                                                                       .status = before->status,
+                                                                       .fields = response.fields,
+                                                                       .received = received,
+                                                                       .keeping = confirmation.keeping});
+  auto entry = *before;
   entry.header_text = kept_header_text(response.fields, CacheRules::http);
   entry.note = cache::to_text(response.note);
   entry.checked_at = received.time_since_epoch().count();
   response.fields = fields_of(entry.header_text);
   response.entry = std::make_shared<const store::Entry>(entry);
-  (void)co_await store_.put_entry(std::move(entry));
+  const auto there = is_for_others ? co_await entry_of(entry.key) : nullptr;
+  const bool is_same = there && there->digest == before->digest && there->checked_at == before->checked_at;
+  if (is_same) (void)co_await store_.put_entry(std::move(entry));
   co_return response;
 }
 
 async::awaitable<void> CachedResponses::forget(std::string url) {
   (void)co_await store_.erase_entry(url);
-  const auto beside = co_await store_.list_entries(url + " ", "", kVariantsMax);
-  if (!beside) co_return;
-  for (const auto& entry : *beside) (void)co_await store_.erase_entry(entry.key);
+  for (;;) {
+    const auto beside = co_await store_.list_entries(url + " ", "", kPage);
+    if (!beside || beside->empty()) co_return;
+    for (const auto& entry : *beside) (void)co_await store_.erase_entry(entry.key);
+  }
 }
 
 }  // namespace propeller::forward

@@ -7,6 +7,7 @@
 
 #include "cache/entry_note.hpp"
 #include "cache/freshness.hpp"
+#include "cache/storing.hpp"
 #include "http/fields.hpp"
 #include "store/content_store.hpp"
 
@@ -26,12 +27,12 @@ struct CachedResponse {
 /// Where the responses of one URL are in the store: under the URL, or, when they vary, each under the URL and a hash of
 /// the fields that chose it, with their names under the URL alone. Parts (CachedParts) are beside their whole.
 ///
-/// Bound:    forget() takes at most kVariantsMax variants and parts at a time.
+/// Bound:    forget() takes kPage variants and parts at a time, until none is left.
 /// Threads:  one core. Lifetime: the store outlives it.
 /// Source:   RFC 9111 sections 2 and 4.1
 class CachedResponses {
  public:
-  static constexpr std::size_t kVariantsMax = 1000;
+  static constexpr std::size_t kPage = 100;
 
   explicit CachedResponses(store::ContentStore& store) : store_(store) {}
 
@@ -44,9 +45,16 @@ class CachedResponses {
   /// Notes by which fields the URL's responses vary. Returns where the one for `request` goes.
   [[nodiscard]] async::awaitable<std::string> place(const std::string& url, const std::vector<std::string>& names,
                                                     http::FieldView request);
-  /// `not_modified` has come, for a question that was asked at `requested`.
-  [[nodiscard]] async::awaitable<CachedResponse> confirm(CachedResponse response, http::FieldView not_modified,
-                                                         cache::sys_seconds requested, cache::Keeping keeping);
+  /// What said that a response still holds.
+  struct Confirmation {
+    http::FieldView fields;
+    cache::sys_seconds requested;
+    cache::Credentials credentials = cache::Credentials::none;  ///< that it was asked with
+    cache::Keeping keeping = cache::Keeping::as_said;
+  };
+  /// The response with what is new. It is kept so only when others may have that, too, and when nobody has written or
+  /// forgotten it meanwhile.
+  [[nodiscard]] async::awaitable<CachedResponse> confirm(CachedResponse response, Confirmation confirmation);
   /// Whatever there is of that URL.
   async::awaitable<void> forget(std::string url);
 

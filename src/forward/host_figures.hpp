@@ -24,6 +24,7 @@ struct HostFigures {
   std::atomic<std::uint64_t> hits = 0, misses = 0, coalesced = 0;
   std::atomic<std::uint64_t> bytes = 0;        ///< of bodies, to clients
   std::atomic<std::uint64_t> bytes_saved = 0;  ///< of those, not fetched for them
+  std::atomic<std::uint64_t> evictions = 0;    ///< responses that made room for others
 };
 
 /// The same by host: those that were seen first by their names, and all that came later as one.

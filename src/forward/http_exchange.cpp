@@ -6,6 +6,7 @@
 #include <array>
 
 #include "cache/storing.hpp"
+#include "cache/update.hpp"
 #include "cache/vary.hpp"
 #include "forward/arriving_body.hpp"
 #include "forward/cached_parts.hpp"
@@ -49,7 +50,8 @@ bool is_silence(const Error& error) {
 bool asks_for_part(const http::RequestHead& head) {
   constexpr std::array<std::string_view, 4> kConditions{"If-Match", "If-None-Match", "If-Modified-Since",
                                                         "If-Unmodified-Since"};
-  return head.method == http::Method::get && head.fields.contains("Range") &&
+  return head.method == http::Method::get && head.fields.count("Range") == 1 &&
+         !head.fields.find("Range")->contains(',') &&
          std::ranges::none_of(kConditions, [&](auto name) { return head.fields.contains(name); });
 }
 
@@ -77,6 +79,7 @@ HttpExchange::HttpExchange(CacheParts parts, const CacheMatcher& matcher, http::
 Refresh HttpExchange::refresh() const {
   return {{.store = parts_.store, .fills = parts_.fills, .name = parts_.name},
           {.url = url_,
+           .place = place_,
            .origin = origin_,
            .stored = stored_,
            .generation = generation_,
@@ -148,7 +151,28 @@ async::awaitable<Answer> HttpExchange::answer(http::Destination destination, con
   if (may_be_elsewhere && may_ride) {
     if (auto response = co_await ride_along(place_)) co_return response;
   }
-  co_return may_begin() ? co_await share() : std::nullopt;
+  if (may_begin()) co_return co_await share();
+  co_return stored_&& request_.head().method == http::Method::head ? co_await check_by_head() : std::nullopt;
+}
+
+/// HEAD that tells of the content that is kept brings it up to date; that of another one forgets it.
+/// Source: RFC 9111 section 4.3.5
+async::awaitable<Answer> HttpExchange::check_by_head() {
+  const auto requested = wall_seconds();
+  auto received = co_await origin_->ask_whether();
+  if (!received) co_return failed(received.error());
+  const bool is_telling = received->status == stored_->entry->status && !asked_.no_store;
+  const bool is_same = cache::is_same_content(stored_->fields, received->fields) &&
+                       received->body->length().value_or(stored_->blob->size()) == stored_->blob->size();
+  if (is_telling && is_same) {
+    stored_ = co_await CachedResponses(parts_.store)
+                  .confirm(std::move(*stored_),
+                           {.fields = received->fields, .requested = requested, .credentials = origin_->credentials()});
+    verdict_ = cache::judge(stored_->stored(keeping_), {}, wall_seconds(), ttl_max_);
+    co_return from_store(fmt::format("fwd=stale; fwd-status={}", received->status));
+  }
+  if (is_telling) (void)co_await parts_.store.erase_entry(place_);
+  co_return passed(relayed(std::move(*received), parts_.name));
 }
 
 /// Nobody joins what was asked for before the last write.
@@ -163,8 +187,10 @@ async::awaitable<Answer> HttpExchange::ride_along(std::string place) {
   reader_ = std::move(joined->reader);
   const auto outcome = co_await reader_->head(std::chrono::steady_clock::now());
   const auto* head = outcome ? std::get_if<const store::BlobHead*>(&*outcome) : nullptr;
-  if (head == nullptr) co_return std::nullopt;
-  co_return co_await along(**head);
+  auto answer = head != nullptr ? co_await along(**head) : std::nullopt;
+  // Nobody is held up by a reader that does not read.
+  if (!answer) reader_.reset();
+  co_return answer;
 }
 
 async::awaitable<Answer> HttpExchange::share() {
@@ -217,7 +243,7 @@ async::awaitable<Answer> HttpExchange::lead(std::unique_ptr<store::BlobWriter> w
 Answer HttpExchange::passed(http::Response response) {
   if (stored_ && verdict_.may_outlive_errors && is_error(response.status, keeping_))
     return from_store("hit; detail=stale");
-  if (!stored_ && response.status != 304) parts_.unshared.add(url_, std::chrono::steady_clock::now());
+  if (!stored_ && !is_for_part_ && response.status != 304) parts_.unshared.add(url_, std::chrono::steady_clock::now());
   add_cache_status(response.fields, fmt::format("fwd={}", stored_ ? "stale" : "uri-miss"));
   return response;
 }
@@ -271,9 +297,20 @@ async::awaitable<Answer> HttpExchange::look_again() {
   co_return co_await from_parts();
 }
 
+/// Which the origin may have chosen otherwise.
+bool HttpExchange::is_wanted_part(http::FieldView fields) const {
+  const auto range = parse_content_range(fields.find("Content-Range").value_or(""));
+  const auto asked = request_.fields().find("Range");
+  if (!range || !asked || !is_for_part_) return false;
+  const auto choice = choose_range(*asked, range->size);
+  return choice.kind == RangeChoice::Kind::part && choice.range.offset == range->first &&
+         choice.range.count == range->last - range->first + 1;
+}
+
 /// Only if it would have answered this request, too, had it come a moment later.
 async::awaitable<Answer> HttpExchange::along(const store::BlobHead& head) {
   auto fields = fields_of(head.header_text);
+  if (head.status == kPartialContent && !is_wanted_part(fields)) co_return std::nullopt;
   const auto note = cache::parse_response_note(head.note).value_or(cache::ResponseNote{});
   const auto keeping = note.is_by_pack ? keeping_ : cache::Keeping::as_said;
   const auto names = cache::vary_names(fields, keeping);

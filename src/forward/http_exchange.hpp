@@ -46,6 +46,7 @@ class HttpExchange {
   async::awaitable<Answer> lead(std::unique_ptr<store::BlobWriter> writer);
   async::awaitable<Answer> follow();
   async::awaitable<Answer> look_again();
+  async::awaitable<Answer> check_by_head();
   async::awaitable<Answer> along(const store::BlobHead& head);
   Answer passed(http::Response response);
   Answer failed(const Error& error);
@@ -53,6 +54,7 @@ class HttpExchange {
   http::Response from_store(std::string_view how);
   Answer arriving(const store::BlobHead& head, http::Fields fields);
   void check_in_background();
+  [[nodiscard]] bool is_wanted_part(http::FieldView fields) const;
   [[nodiscard]] Refresh refresh() const;
 
   CacheParts parts_;

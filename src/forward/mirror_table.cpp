@@ -76,6 +76,12 @@ const MirrorRegistry* MirrorTable::find(std::string_view name) const {
   return found == registries_.end() ? nullptr : found->get();
 }
 
+const MirrorRegistry* MirrorTable::find_at(std::string_view authority) const {
+  const auto found =
+      std::ranges::find_if(registries_, [&](const auto& each) { return each->origin.authority() == authority; });
+  return found == registries_.end() ? nullptr : found->get();
+}
+
 Result<MirrorChoice> MirrorTable::choose(RegistryPath path, const std::optional<std::string>& ns) const {
   MirrorChoice choice{.registry = default_, .path = std::move(path)};
   auto& repository = choice.path.repository;

@@ -50,6 +50,8 @@ class MirrorTable {
 
   /// docker.io, index.docker.io and registry-1.docker.io are one. Null when there is none of that name.
   [[nodiscard]] const MirrorRegistry* find(std::string_view name) const;
+  /// The one that is asked there ("host", "host:port"). Null when there is none.
+  [[nodiscard]] const MirrorRegistry* find_at(std::string_view authority) const;
   /// By `ns`, which is a key into this table and nothing else; by the first segment of the repository, where that is a
   /// name of the table; else the default one. Repositories of one segment of docker.io are in `library/`.
   /// Errors: not_found, with the name to configure.

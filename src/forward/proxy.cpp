@@ -8,6 +8,7 @@
 #include "base/clock.hpp"
 #include "base/random.hpp"
 #include "config/forward_changes.hpp"
+#include "forward/cache_listing.hpp"
 #include "forward/proxy_core.hpp"
 #include "forward/proxy_status.hpp"
 #include "net/address.hpp"
@@ -123,6 +124,7 @@ Result<void> Proxy::start() {
     asio::post(parts_->cores[i].executor(), [&proxy = *parts_->proxies[i]] { proxy.start(); });
   }
   parts_->cores.start();
+  watch_evictions();
   is_running_ = true;
   return {};
 }
@@ -169,6 +171,15 @@ std::optional<RateLimit> Proxy::rate_limit(std::string_view registry) const {
 
 void Proxy::watch_hosts(FiguresByHost::OnNew on_new) { cache_counters_.hosts().watch(std::move(on_new)); }
 
+void Proxy::watch_evictions() {
+  if (store_ == nullptr) return;
+  store_->watch_evictions([this, mirror = parts_->shared.mirror](std::string_view key) {
+    const auto host = facts_of_key(key).host;
+    const auto* registry = mirror ? mirror->find_at(host) : nullptr;
+    ++cache_counters_.hosts().of(registry != nullptr ? std::string_view(registry->name) : host).evictions;
+  });
+}
+
 CacheStats Proxy::cache_stats() const {
   return cache_counters_.stats(store_ != nullptr ? store_->status() : store::StoreStatus());
 }
@@ -191,6 +202,7 @@ void Proxy::stop(std::chrono::milliseconds grace) {
     stopped.push_back(asio::co_spawn(parts_->cores[i].executor(), parts_->proxies[i]->stop(grace), asio::use_future));
   for (auto& each : stopped) each.get();
   parts_->cores.stop();
+  if (store_ != nullptr) store_->watch_evictions({});
 }
 
 }  // namespace propeller::forward

@@ -69,6 +69,7 @@ class Proxy {
  private:
   struct Parts;
   [[nodiscard]] Result<void> prepare();
+  void watch_evictions();
   [[nodiscard]] Result<void> listen();
 
   config::Forward settings_;

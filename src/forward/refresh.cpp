@@ -23,13 +23,23 @@ void add_date(http::Fields& fields, cache::sys_seconds now) {
   fields.add("Date", {text.data(), text.size()});
 }
 
+bool is_fresh(const http::ClientResponse& response, cache::sys_seconds received) {
+  const cache::StoredResponse arrived{.status = response.status,
+                                      .fields = response.fields,
+                                      .initial_age = cache::initial_age(response.fields, received, received),
+                                      .received = received};
+  return cache::judge(arrived, {}, received).use == cache::Verdict::Use::fresh;
+}
+
 }  // namespace
 
 bool Refresh::may_be_kept(const http::ClientResponse& response, cache::Keeping keeping,
                           cache::sys_seconds received) const {
-  const bool is_part =
-      question_.may_be_part && part_of(response.status, response.fields, response.body->length()).has_value();
-  // A part is kept where its whole would be.
+  const bool is_part = part_of(response.status, response.fields, response.body->length()).has_value();
+  // A whole that comes for a part has a flight of its own, which others ask for: each would keep it anew.
+  if (question_.may_be_part != is_part) return false;
+  // A part is kept where its whole would be, but is never checked: it has to be fresh.
+  if (is_part && !is_fresh(response, received)) return false;
   return cache::may_store({.method = http::Method::get,
                            .credentials = question_.origin->credentials(),
                            .is_request_no_store = question_.is_request_no_store,
@@ -59,7 +69,16 @@ async::awaitable<std::string> Refresh::place_of(const http::ClientResponse& resp
   auto whole = co_await CachedResponses(parts_.store).place(question_.url, vary_names, question_.origin->fields());
   const auto part = part_of(response.status, response.fields, response.body->length());
   if (!part) co_return whole;
-  co_return co_await CachedParts(parts_.store, std::move(whole)).place_for(*part, strong_etag(response.fields));
+  co_return co_await CachedParts(parts_.store, std::move(whole)).place_for(*part);
+}
+
+/// Of a content that is no more, as an answer that may be kept or not says.
+async::awaitable<void> Refresh::drop_other_parts(const http::ClientResponse& response) {
+  constexpr int kNotFound = 404, kGone = 410;
+  if (response.status >= 400 && response.status != kNotFound && response.status != kGone) co_return;
+  const auto part = part_of(response.status, response.fields, response.body->length());
+  const auto size = part ? part->size : response.body->length().value_or(0);
+  co_await CachedParts(parts_.store, question_.place).keep_only(strong_etag(response.fields), size);
 }
 
 async::awaitable<Result<Refresh::Outcome>> Refresh::run(std::unique_ptr<store::BlobWriter> writer,
@@ -74,12 +93,16 @@ async::awaitable<Result<Refresh::Outcome>> Refresh::run(std::unique_ptr<store::B
   }
   if (stored && received->status == kNotModified) {
     auto confirmed = co_await CachedResponses(parts_.store)
-                         .confirm(std::move(*stored), received->fields, requested, question_.keeping);
+                         .confirm(std::move(*stored), {.fields = received->fields,
+                                                       .requested = requested,
+                                                       .credentials = question_.origin->credentials(),
+                                                       .keeping = question_.keeping});
     writer->decline();
     co_return Outcome(Confirmed{std::move(confirmed)});
   }
   const auto now = wall_seconds();
   if (!received->fields.contains("Date")) add_date(received->fields, now);
+  co_await drop_other_parts(*received);
   store::BlobHead head;
   std::optional<std::string> key;
   const bool is_by_pack = cache::is_likely(question_.keeping, received->status, received->fields);

@@ -24,7 +24,8 @@ class Refresh {
     std::string_view name;  ///< ours in Via
   };
   struct Question {
-    std::string url;  ///< the key
+    std::string url;    ///< the key
+    std::string place;  ///< where the response was looked for
     std::shared_ptr<const ContentOrigin> origin;
     std::optional<CachedResponse> stored;
     std::uint64_t generation = 0;  ///< of the URL, see Invalidations
@@ -59,6 +60,7 @@ class Refresh {
                                  cache::sys_seconds received) const;
   [[nodiscard]] async::awaitable<std::string> place_of(const http::ClientResponse& response,
                                                        const std::vector<std::string>& vary_names);
+  async::awaitable<void> drop_other_parts(const http::ClientResponse& response);
   [[nodiscard]] store::BlobHead head_of(const http::ClientResponse& response, const cache::ResponseNote& note,
                                         cache::sys_seconds received) const;
 

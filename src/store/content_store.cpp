@@ -218,6 +218,10 @@ void ContentStore::set_backing(Backing* backing) { state_->backing = backing; }
 
 Backing* ContentStore::backing() const { return state_->backing; }
 
+void ContentStore::watch_evictions(std::function<void(std::string_view key)> on_evicted) {
+  state_->depot.watch_evictions(std::move(on_evicted));
+}
+
 StoreStatus ContentStore::status() const {
   const Depot& depot = state_->depot;
   return {.bytes = depot.catalogue().bytes(),

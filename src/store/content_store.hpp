@@ -145,6 +145,8 @@ class ContentStore {
   [[nodiscard]] Backing* backing() const;
 
   [[nodiscard]] StoreStatus status() const;
+  /// See Depot::watch_evictions(). Threads: any.
+  void watch_evictions(std::function<void(std::string_view key)> on_evicted);
   /// Of the tables, without the hot entries: what grows with the number of blobs and entries.
   [[nodiscard]] std::size_t memory_bytes() const;
 

@@ -123,8 +123,16 @@ void Depot::remove_files(const std::vector<BlobDigest>& victims) {
   if (victims.empty()) return;
   for (const BlobDigest& digest : victims) remove_file(digest);
   probe_.evicted.add(victims.size());
-  static_cast<void>(index_.erase_blobs(victims));
+  static_cast<void>(index_.erase_blobs(victims, [this](std::string_view key) {
+    const std::scoped_lock lock(on_evicted_mutex_);
+    if (on_evicted_) on_evicted_(key);
+  }));
   show();
+}
+
+void Depot::watch_evictions(OnEvicted on_evicted) {
+  const std::scoped_lock lock(on_evicted_mutex_);
+  on_evicted_ = std::move(on_evicted);
 }
 
 void Depot::disk_failed(DiskFailure failure) {

@@ -4,6 +4,7 @@
 #include <boost/asio/thread_pool.hpp>
 #include <condition_variable>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -105,6 +106,11 @@ class Depot {
   /// Entries whose blob has no line in the index; how many there were. Waits for the index.
   [[nodiscard]] Result<std::uint64_t> drop_orphans();
 
+  /// Hears of each entry that goes because its blob made room for others; on the index's thread, under a lock. Empty:
+  /// nobody does any more.
+  using OnEvicted = std::function<void(std::string_view key)>;
+  void watch_evictions(OnEvicted on_evicted);
+
   [[nodiscard]] bool is_storing() const { return is_storing_.load(std::memory_order_relaxed); }
   /// Tries the disk when storing is off.
   void try_storing_again();
@@ -132,6 +138,8 @@ class Depot {
 
   StoreOptions options_;
   Probe& probe_;
+  std::mutex on_evicted_mutex_;
+  OnEvicted on_evicted_;
   LayoutDirectory directory_;
   Catalogue catalogue_;
   StoreIndex index_;

@@ -173,7 +173,6 @@ Result<void> Flight::append(std::string_view bytes) {
     fail(error);
     return std::unexpected(std::move(error));
   }
-  hash_.update(bytes);
   is_kept_ = is_kept_ && draft_->write(bytes, offset);
   auto chunk = is_kept_ ? nullptr : std::make_shared<const std::string>(bytes);
   Bells bells;
@@ -187,6 +186,8 @@ Result<void> Flight::append(std::string_view bytes) {
     bells = take_bells();
   }
   ring(bells);
+  // While the readers send them on: the last byte waits for the hash in any case.
+  hash_.update(bytes);
   return {};
 }
 

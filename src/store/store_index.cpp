@@ -68,14 +68,20 @@ Result<void> write_blob(db::Connection& connection, const BlobRow& row) {
       .run();
 }
 
-Result<void> delete_blob(db::Connection& connection, const BlobDigest& digest) {
+Result<void> delete_blob(db::Connection& connection, const BlobDigest& digest, const StoreIndex::OnKey& on_entry) {
   const auto packed = pack_digest(digest);
   auto blob = connection.prepare("DELETE FROM blobs WHERE digest = ?");
   if (!blob) return std::unexpected(blob.error());
   if (auto done = blob->bind_bytes(1, packed).run(); !done) return done;
-  auto entries = connection.prepare("DELETE FROM entries WHERE digest = ?");
+  auto entries = connection.prepare("DELETE FROM entries WHERE digest = ? RETURNING key");
   if (!entries) return std::unexpected(entries.error());
-  return entries->bind_bytes(1, packed).run();
+  entries->bind_bytes(1, packed);
+  for (;;) {
+    const auto row = entries->step();
+    if (!row) return std::unexpected(row.error());
+    if (!*row) return {};
+    if (on_entry) on_entry(entries->text(0));
+  }
 }
 
 Result<void> write_entry(db::Connection& connection, const Entry& entry) {
@@ -207,11 +213,11 @@ bool StoreIndex::put_blobs(std::vector<BlobRow> rows, Done done) {
       std::move(done));
 }
 
-bool StoreIndex::erase_blobs(std::vector<BlobDigest> digests, Done done) {
+bool StoreIndex::erase_blobs(std::vector<BlobDigest> digests, OnKey on_entry, Done done) {
   return database_.submit(
-      [digests = std::move(digests)](db::Connection& connection) -> Result<void> {
+      [digests = std::move(digests), on_entry = std::move(on_entry)](db::Connection& connection) -> Result<void> {
         for (const BlobDigest& digest : digests) {
-          if (auto deleted = delete_blob(connection, digest); !deleted) return deleted;
+          if (auto deleted = delete_blob(connection, digest, on_entry); !deleted) return deleted;
         }
         return {};
       },

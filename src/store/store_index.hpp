@@ -25,6 +25,7 @@ namespace propeller::store {
 class StoreIndex {
  public:
   using Done = db::Database::Done;
+  using OnKey = std::function<void(std::string_view key)>;
 
   /// `was_lost`: the index had to begin anew.
   struct Opened {
@@ -39,8 +40,8 @@ class StoreIndex {
 
   /// All of them false, with `done` not called, when the database has too much to do already.
   bool put_blobs(std::vector<BlobRow> rows, Done done = {});
-  /// With the entries whose body they are.
-  bool erase_blobs(std::vector<BlobDigest> digests, Done done = {});
+  /// With the entries whose body they are; `on_entry` hears of each, on the index's thread.
+  bool erase_blobs(std::vector<BlobDigest> digests, OnKey on_entry = {}, Done done = {});
   /// The oldest go until there are `entries_max`; their keys are in `dropped` when `done` is called.
   bool put_entry(std::shared_ptr<const Entry> entry, std::size_t entries_max,
                  std::shared_ptr<std::vector<std::string>> dropped, Done done);

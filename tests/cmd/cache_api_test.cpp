@@ -47,6 +47,9 @@ TEST_F(CacheApi, WhatWasKeptByTheRulesOfHttpSaysHowFreshItIs) {
   EXPECT_EQ(listed[0]["freshness"]["state"], "fresh");
   EXPECT_GE(listed[0]["freshness"]["age_seconds"], 20);
   EXPECT_LE(listed[0]["freshness"]["fresh_for_seconds"], 40);
+  write_cache_config("max_size: 10MiB, ttl: 5s");
+  const auto state = [&] { return entries("?kind=http").at(0)["freshness"]["state"]; };
+  EXPECT_TRUE(support::wait_until([&] { return state() == "stale"; })) << "by what cache.ttl says now";
 }
 
 TEST_F(CacheApi, FiltersChooseAndPagesGoOnWhereTheLastOneEnded) {
@@ -298,6 +301,13 @@ TEST_F(CacheApi, WhoRidesAlongIsCountedAsCoalesced) {
   const auto figures = metrics();
   EXPECT_THAT(figures, HasSubstr("\npropeller_forward_cache_host_coalesced_total{host=\"" + plain_.host() + "\"} 1\n"));
   EXPECT_THAT(figures, HasSubstr("_host_saved_bytes_total{host=\"" + plain_.host() + "\"} 100000\n"));
+}
+
+TEST_F(CacheApi, WhatMakesRoomForOthersIsCountedByHost) {
+  start_with_cache("max_size: 100KiB, policy: lru");
+  for (const char letter : {'a', 'b', 'c', 'd'}) (void)kept(std::string(40'000, letter));
+  const auto line = "\npropeller_forward_cache_host_evictions_total{host=\"" + plain_.host() + "\"} 2\n";
+  EXPECT_TRUE(support::wait_until([&] { return metrics().contains(line); })) << metrics();
 }
 
 TEST_F(CacheApi, APathWithANameStillKnowsItsMethods) {

@@ -13,8 +13,11 @@ class CacheSite : public ForwardSite {
  protected:
   /// `keys` are further ones of the section `cache`.
   void start_with_cache(const std::string& keys = "max_size: 10MiB") {
-    write_config(usual("cache: {enabled: true, min_free: 0, dir: " + directory_.string() + ", " + keys + "}\n"));
+    write_cache_config(keys);
     start();
+  }
+  void write_cache_config(const std::string& keys) {
+    write_config(usual("cache: {enabled: true, min_free: 0, dir: " + directory_.string() + ", " + keys + "}\n"));
   }
   /// A blob at the registry; its digest.
   std::string push(std::string bytes, const std::string& repository = "acme/m") {

@@ -2,6 +2,8 @@
 #include <fmt/format.h>
 
 #include <atomic>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/use_future.hpp>
 #include <latch>
 
 #include "forward/byte_range.hpp"
@@ -108,12 +110,58 @@ TEST_F(CachePartsTest, APartThatIsNotWhatItSaysIsNotKept) {
   EXPECT_EQ(origin.request_count(), 2U);
 }
 
-TEST_F(CachePartsTest, AnOriginThatSendsTheWholeIsKeptAsOne) {
+// Each range would bring the whole once more.
+TEST_F(CachePartsTest, AWholeThatComesForAPartIsPassedOn) {
   ScriptedOrigin origin([](const auto&) { return scripted(200, "Cache-Control: max-age=60\r\n", std::string(kText)); });
-  keep(origin.url(), range("0-4"));
-  EXPECT_EQ(site.get(origin.url()).body, kText);
-  EXPECT_EQ(site.get(origin.url(), range("5-6")).body, "56");
-  EXPECT_EQ(origin.request_count(), 1U);
+  for (int n = 0; n < 2; ++n) EXPECT_EQ(site.get(origin.url(), range("0-4")).body, kText);
+  EXPECT_EQ(origin.request_count(), 2U);
+  keep(origin.url());
+  EXPECT_EQ(site.get(origin.url(), range("5-6")).body, "56") << "asking for a part does not keep the whole out";
+  EXPECT_EQ(origin.request_count(), 3U);
+}
+
+TEST_F(CachePartsTest, PartsGoWhenTheWholeIsAnotherContent) {
+  std::atomic<int> version = 1;
+  ScriptedOrigin origin([&](const auto& request) {
+    if (version == 3) return scripted(410, "", "gone");
+    const auto life = version == 2 ? "no-store" : "max-age=60";
+    return served(request, fmt::format("Cache-Control: {}\r\nETag: \"{}\"\r\n", life, +version));
+  });
+  for (const int next : {2, 3}) {
+    version = 1;
+    keep(origin.url(), range("0-4"));
+    EXPECT_TRUE(site.get(origin.url(), range("0-4")).is_hit());
+    version = next;
+    (void)site.get(origin.url());
+    EXPECT_FALSE(site.get(origin.url(), range("0-4")).is_hit()) << next;
+    version = 1;
+    (void)site.get(origin.url(), "Cache-Control: no-store\r\n");
+  }
+}
+
+TEST_F(CachePartsTest, WhatCanOnlyBeGuessedToBeFreshIsKeptWhileItIs) {
+  ScriptedOrigin origin([](const auto& request) {
+    const auto* modified = request.target == "/old" ? "Last-Modified: Mon, 01 Jan 2024 00:00:00 GMT\r\n" : "";
+    return served(request, std::string("ETag: \"1\"\r\n") + modified);
+  });
+  keep(origin.url("/old"), range("0-4"));
+  EXPECT_TRUE(site.get(origin.url("/old"), range("1-2")).is_hit());
+  const auto stores = site.proxy->cache_stats().stores;
+  for (int n = 0; n < 2; ++n) EXPECT_EQ(site.get(origin.url("/new"), range("0-4")).body, "01234");
+  EXPECT_TRUE(site.is_idle());
+  EXPECT_EQ(site.proxy->cache_stats().stores, stores) << "what is never fresh would answer nobody";
+}
+
+TEST_F(CachePartsTest, WhatIsCoveredByANewPartGoes) {
+  ScriptedOrigin origin(
+      [](const auto& request) { return served(request, "Cache-Control: max-age=60\r\nETag: \"1\"\r\n"); });
+  for (const auto* asked : {"2-3", "5-6", "0-9"}) keep(origin.url(), range(asked));
+  const auto listed = boost::asio::co_spawn(site.pool(), site.store->list_entries(origin.url() + " part ", "", 10),
+                                            boost::asio::use_future)
+                          .get();
+  ASSERT_TRUE(listed);
+  ASSERT_EQ(listed->size(), 1U);
+  EXPECT_TRUE(listed->front().key.ends_with(" part 0-9"));
 }
 
 TEST_F(CachePartsTest, AWriteForgetsParts) {

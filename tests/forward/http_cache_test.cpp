@@ -74,6 +74,62 @@ TEST_F(HttpCacheTest, AStaleOneIsCheckedAndUpdatedByA304) {
   EXPECT_EQ(conditional.status, 304);
 }
 
+TEST_F(HttpCacheTest, HeadBringsTheStoredFieldsUpToDate) {
+  std::atomic<int> etag = 1;
+  ScriptedOrigin origin([&](const SeenRequest& request) {
+    const auto fields = "Cache-Control: max-age=0\r\nETag: \"" + std::to_string(+etag) + "\"\r\nX-By: ";
+    if (request.method == "HEAD")
+      return "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 5\r\n" + fields + "head\r\n\r\n";
+    return request.field("if-none-match").empty() ? scripted(200, fields + "get\r\n", "bytes") : scripted(304, "", "");
+  });
+  keep(origin.url());
+  auto head = site.head(origin.url());
+  EXPECT_EQ(head.field("X-By"), "head");
+  EXPECT_EQ(head.field("Cache-Status"), "propeller-proxy; fwd=stale; fwd-status=200");
+  EXPECT_EQ(site.get(origin.url()).field("X-By"), "head");
+  etag = 2;
+  head = site.head(origin.url());
+  EXPECT_EQ(head.field("ETag"), "\"2\"");
+  EXPECT_EQ(origin.requests().back().method, "HEAD");
+  EXPECT_EQ(site.get(origin.url()).field("X-By"), "get") << "what is kept is another content by now";
+  EXPECT_EQ(origin.requests().back().field("if-none-match"), "");
+}
+
+TEST_F(HttpCacheTest, WhatIsConfirmedForOneClientAloneIsNotKept) {
+  ScriptedOrigin origin([&](const SeenRequest& request) {
+    const std::string fields = "ETag: \"1\"\r\nCache-Control: ";
+    if (request.method == "HEAD" || !request.field("if-none-match").empty())
+      return scripted(request.method == "HEAD" ? 200 : 304, fields + "private, max-age=60\r\nSet-Cookie: a=b\r\n",
+                      request.method == "HEAD" ? "" : "");
+    return scripted(200, fields + "max-age=0\r\n", "");
+  });
+  keep(origin.url());
+  EXPECT_EQ(site.head(origin.url()).field("Set-Cookie"), "a=b");
+  EXPECT_EQ(site.get(origin.url()).field("Set-Cookie"), "a=b");
+  EXPECT_EQ(origin.request_count(), 3U) << "asked again, not answered with what was for another one";
+}
+
+TEST_F(HttpCacheTest, AConfirmationDoesNotBringBackWhatAWriteForgot) {
+  std::latch has_written(1);
+  ScriptedOrigin origin([&](const SeenRequest& request) {
+    if (request.method == "PUT") return scripted(204, "", "");
+    if (request.field("if-none-match").empty())
+      return scripted(200, "ETag: \"1\"\r\nCache-Control: max-age=0\r\n", "old");
+    has_written.wait();
+    return scripted(304, "Cache-Control: max-age=60\r\n", "");
+  });
+  keep(origin.url());
+  auto checking = site.ask(origin.url());
+  ASSERT_TRUE(support::wait_until([&] { return origin.request_count() == 2; }));
+  auto put = site.ask(origin.url(), "Content-Length: 0\r\n", "PUT");
+  EXPECT_EQ(read_reply(put, false).status, 204);
+  has_written.count_down();
+  EXPECT_EQ(read_reply(checking).body, "old");
+  (void)site.get(origin.url());
+  EXPECT_EQ(origin.requests().back().field("if-none-match"), "");
+  EXPECT_EQ(origin.request_count(), 4U);
+}
+
 TEST_F(HttpCacheTest, AStaleOneIsReplacedByA200) {
   std::atomic<int> count = 0;
   ScriptedOrigin origin([&](const SeenRequest&) {
