@@ -10,6 +10,7 @@
 #include "app/forward_app.hpp"
 #include "app/service.hpp"
 #include "async/offload.hpp"
+#include "forward/cache_matcher.hpp"
 #include "forward/runtime_config.hpp"
 #include "observe/log.hpp"
 

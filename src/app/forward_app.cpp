@@ -8,6 +8,7 @@
 #include <boost/asio/post.hpp>
 #include <boost/asio/use_future.hpp>
 
+#include "forward/cache_matcher.hpp"
 #include "launch/trust_bundle.hpp"
 #include "observe/log.hpp"
 
