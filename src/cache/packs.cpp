@@ -47,9 +47,16 @@ Keeping debian(std::string_view path) {
   return names_an_index(path) ? Keeping::index : Keeping::as_said;
 }
 
+/// "/-/FILE.tgz", and with "@SCOPE/" in front of the file. There are other paths with a `/-/`, of branches say.
+bool names_an_archive(std::string_view path) {
+  auto rest = path.substr(path.rfind("/-/") + 3);
+  if (rest.starts_with('@')) rest.remove_prefix(std::min(rest.find('/') + 1, rest.size()));
+  return rest.ends_with(".tgz") && !rest.contains('/');
+}
+
 /// A package's document is wherever its name says: the request tells that it is one.
 Keeping npm(std::string_view path, http::FieldView request) {
-  if (contains(path, "/-/")) return path.ends_with(".tgz") ? Keeping::unchanging : Keeping::as_said;
+  if (contains(path, "/-/")) return names_an_archive(path) ? Keeping::unchanging : Keeping::as_said;
   const bool is_short_form = contains(request.joined("Accept"), "application/vnd.npm.install-v1+json");
   return is_short_form || request.find("pacote-req-type") == "packument" ? Keeping::document : Keeping::as_said;
 }

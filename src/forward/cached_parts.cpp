@@ -50,15 +50,14 @@ async::awaitable<std::vector<CachedParts::Part>> CachedParts::list() {
 async::awaitable<std::string> CachedParts::place_for(ContentRange range) {
   std::size_t kept = 1;
   for (const auto& part : co_await list()) {
-    const bool is_covered = range.first <= part.range.first && part.range.last <= range.last;
-    if (is_covered || ++kept > kPartsMax) (void)co_await store_.erase_entry(part.entry.key);
+    if (++kept > kPartsMax) (void)co_await store_.erase_entry(part.entry.key);
   }
   co_return fmt::format("{}{}-{}", prefix_of(place_), range.first, range.last);
 }
 
-async::awaitable<void> CachedParts::keep_only(std::string_view etag, std::uint64_t size) {
+async::awaitable<void> CachedParts::keep_only(std::string_view etag, std::optional<std::uint64_t> size) {
   for (const auto& part : co_await list()) {
-    if (part.etag != etag || part.range.size != size) (void)co_await store_.erase_entry(part.entry.key);
+    if (part.etag != etag || (size && part.range.size != *size)) (void)co_await store_.erase_entry(part.entry.key);
   }
 }
 

@@ -35,10 +35,10 @@ class CachedParts {
   /// `place` is the key of the whole, see CachedResponses.
   CachedParts(store::ContentStore& store, std::string place) : store_(store), place_(std::move(place)) {}
 
-  /// Where this part goes, after making room for it: what it covers goes, and the oldest of too many.
+  /// Where this part goes, after making room for it.
   [[nodiscard]] async::awaitable<std::string> place_for(ContentRange range);
-  /// Parts of another content go: those of another length, or whose strong ETag is not this one.
-  async::awaitable<void> keep_only(std::string_view etag, std::uint64_t size);
+  /// Parts of another content go: those whose strong ETag is not this one, or of another length, where that is known.
+  async::awaitable<void> keep_only(std::string_view etag, std::optional<std::uint64_t> size);
 
   struct Question {
     std::string_view range;     ///< the Range field

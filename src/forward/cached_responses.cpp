@@ -1,5 +1,6 @@
 #include "forward/cached_responses.hpp"
 
+#include <algorithm>
 #include <utility>
 
 #include "cache/update.hpp"
@@ -74,17 +75,22 @@ async::awaitable<CachedResponse> CachedResponses::confirm(CachedResponse respons
   http::remove_hop_by_hop(news);
   const auto before = std::exchange(response.entry, nullptr);
   const auto names = cache::vary_names(response.fields);
+  const auto named_now = cache::vary_names(news);
+  // What adds nothing may leave some out: a 304 has no body that a coding could be chosen for.
+  const bool varies_alike = names && named_now && std::ranges::includes(*names, *named_now);
+  if (varies_alike) news.remove("Vary");
   response.fields = cache::freshened(response.fields, news);
   response.note.initial_age = cache::initial_age(news, confirmation.requested, received);
-  response.note.is_by_pack |= confirmation.keeping != cache::Keeping::as_said;
+  const bool is_likely = cache::is_likely(confirmation.keeping, before->status, response.fields);
+  const auto keeping = is_likely ? confirmation.keeping : cache::Keeping::as_said;
+  response.note.is_by_pack |= is_likely;
   if (response.note.is_by_pack) response.fields.remove("Set-Cookie");
-  const bool is_for_others =
-      cache::vary_names(response.fields) == names && cache::may_store({.method = http::Method::get,
-                                                                       .credentials = confirmation.credentials,
-                                                                       .status = before->status,
-                                                                       .fields = response.fields,
-                                                                       .received = received,
-                                                                       .keeping = confirmation.keeping});
+  const bool is_for_others = varies_alike && cache::may_store({.method = http::Method::get,
+                                                               .credentials = confirmation.credentials,
+                                                               .status = before->status,
+                                                               .fields = response.fields,
+                                                               .received = received,
+                                                               .keeping = keeping});
   auto entry = *before;
   entry.header_text = kept_header_text(response.fields, CacheRules::http);
   entry.note = cache::to_text(response.note);
@@ -99,9 +105,10 @@ async::awaitable<CachedResponse> CachedResponses::confirm(CachedResponse respons
 
 async::awaitable<void> CachedResponses::forget(std::string url) {
   (void)co_await store_.erase_entry(url);
-  for (;;) {
-    const auto beside = co_await store_.list_entries(url + " ", "", kPage);
+  for (std::string after;;) {
+    const auto beside = co_await store_.list_entries(url + " ", after, kPage);
     if (!beside || beside->empty()) co_return;
+    after = beside->back().key;
     for (const auto& entry : *beside) (void)co_await store_.erase_entry(entry.key);
   }
 }

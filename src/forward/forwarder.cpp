@@ -176,6 +176,7 @@ async::awaitable<void> Forwarder::forget_changed(const http::Request& request, c
   }
   for (auto& url : changed) {
     invalidations_.add(url);
+    if (auto* backing = store_->backing()) backing->forget(url);
     co_await CachedResponses(*store_).forget(std::move(url));
   }
   co_await forget_what_names(*store_, origin, std::string(request.head().path));

@@ -77,7 +77,7 @@ HttpExchange::HttpExchange(CacheParts parts, const CacheMatcher& matcher, http::
       is_for_part_(asks_for_part(request.head())) {}
 
 Refresh HttpExchange::refresh() const {
-  return {{.store = parts_.store, .fills = parts_.fills, .name = parts_.name},
+  return {{.store = parts_.store, .fills = parts_.fills, .name = std::string(parts_.name)},
           {.url = url_,
            .place = place_,
            .origin = origin_,
@@ -155,12 +155,13 @@ async::awaitable<Answer> HttpExchange::answer(http::Destination destination, con
   co_return stored_&& request_.head().method == http::Method::head ? co_await check_by_head() : std::nullopt;
 }
 
-/// HEAD that tells of the content that is kept brings it up to date; that of another one forgets it.
+/// HEAD that tells of the content that is kept brings it up to date.
 /// Source: RFC 9111 section 4.3.5
 async::awaitable<Answer> HttpExchange::check_by_head() {
   const auto requested = wall_seconds();
   auto received = co_await origin_->ask_whether();
   if (!received) co_return failed(received.error());
+  parts_.silent.remove(origin_of(url_));
   const bool is_telling = received->status == stored_->entry->status && !asked_.no_store;
   const bool is_same = cache::is_same_content(stored_->fields, received->fields) &&
                        received->body->length().value_or(stored_->blob->size()) == stored_->blob->size();
@@ -171,7 +172,6 @@ async::awaitable<Answer> HttpExchange::check_by_head() {
     verdict_ = cache::judge(stored_->stored(keeping_), {}, wall_seconds(), ttl_max_);
     co_return from_store(fmt::format("fwd=stale; fwd-status={}", received->status));
   }
-  if (is_telling) (void)co_await parts_.store.erase_entry(place_);
   co_return passed(relayed(std::move(*received), parts_.name));
 }
 
@@ -201,7 +201,8 @@ async::awaitable<Answer> HttpExchange::share() {
   // word now is not told what it said to somebody else.
   const bool is_for_one = !stored_ && parts_.unshared.contains(url_, std::chrono::steady_clock::now());
   const auto asked = cache::under(keeping_, asked_);
-  if (is_for_one || asked.no_cache || asked.max_age) key.append(fmt::format(" alone {}", static_cast<void*>(this)));
+  if (is_alone_ || is_for_one || asked.no_cache || asked.max_age)
+    key.append(fmt::format(" alone {}", static_cast<void*>(this)));
   auto joined = co_await parts_.store.join({.key = std::move(key)});
   if (!joined || !joined->reader) co_return std::nullopt;
   reader_ = std::move(joined->reader);
@@ -223,6 +224,7 @@ async::awaitable<Answer> HttpExchange::share() {
 async::awaitable<Answer> HttpExchange::lead(std::unique_ptr<store::BlobWriter> writer) {
   auto outcome = co_await refresh().run(std::move(writer), &request_);
   if (!outcome) co_return failed(outcome.error());
+  parts_.silent.remove(origin_of(url_));
   if (auto* confirmed = std::get_if<Refresh::Confirmed>(&*outcome)) {
     parts_.counters.count_hit();
     stored_ = std::move(confirmed->response);
@@ -280,7 +282,7 @@ async::awaitable<Answer> HttpExchange::follow() {
 /// After a download that does not answer this request: it is another variant, whose leader has written down by now what
 /// the responses vary by; or it has to be checked, which it can be when it is in the store, a moment after its bytes.
 async::awaitable<Answer> HttpExchange::share_again() {
-  if (std::exchange(is_second_try_, true)) co_return std::nullopt;
+  if (std::exchange(is_second_try_, true)) co_return co_await share_alone();
   reader_.reset();
   const auto place = place_;
   for (int i = 0; i < kSettleTries && !stored_ && place_ == place; ++i) {
@@ -290,11 +292,18 @@ async::awaitable<Answer> HttpExchange::share_again() {
   co_return co_await share();
 }
 
+/// What is stale is checked, and outlives what happens, for each of those who waited.
+async::awaitable<Answer> HttpExchange::share_alone() {
+  if (!stored_ || std::exchange(is_alone_, true)) co_return std::nullopt;
+  co_return co_await share();
+}
+
 async::awaitable<Answer> HttpExchange::look_again() {
   reader_.reset();
   co_await look_up();
   if (stored_ && verdict_.use == Use::fresh) co_return from_store("hit; collapsed");
-  co_return co_await from_parts();
+  if (auto part = co_await from_parts()) co_return part;
+  co_return co_await share_alone();
 }
 
 /// Which the origin may have chosen otherwise.

@@ -46,6 +46,7 @@ class HttpExchange {
   async::awaitable<Answer> lead(std::unique_ptr<store::BlobWriter> writer);
   async::awaitable<Answer> follow();
   async::awaitable<Answer> look_again();
+  async::awaitable<Answer> share_alone();
   async::awaitable<Answer> check_by_head();
   async::awaitable<Answer> along(const store::BlobHead& head);
   Answer passed(http::Response response);
@@ -71,6 +72,7 @@ class HttpExchange {
   std::string place_;  ///< the key of what answers this request, as far as it is known
   std::unique_ptr<store::BlobReader> reader_;
   bool is_second_try_ = false;
+  bool is_alone_ = false;  ///< nobody else waits for what this one asks
   CacheOutcome outcome_ = CacheOutcome::miss;
 };
 

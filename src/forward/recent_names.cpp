@@ -17,6 +17,15 @@ void RecentNames::add(std::string name, Time now, std::chrono::milliseconds kept
   by_name_.emplace(place->name, place);
 }
 
+void RecentNames::remove(std::string_view name) {
+  const std::lock_guard lock(mutex_);
+  const auto known = by_name_.find(name);
+  if (known == by_name_.end()) return;
+  const auto place = known->second;
+  by_name_.erase(known);
+  entries_.erase(place);
+}
+
 bool RecentNames::contains(std::string_view name, Time now) const {
   const std::lock_guard lock(mutex_);
   const auto known = by_name_.find(name);

@@ -24,6 +24,7 @@ class RecentNames {
   void add(std::string name, Time now) { add(std::move(name), now, kept_for_); }
   /// For another time than the usual one.
   void add(std::string name, Time now, std::chrono::milliseconds kept_for);
+  void remove(std::string_view name);
   [[nodiscard]] bool contains(std::string_view name, Time now) const;
   [[nodiscard]] std::size_t size() const;
 

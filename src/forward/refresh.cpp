@@ -75,10 +75,15 @@ async::awaitable<std::string> Refresh::place_of(const http::ClientResponse& resp
 /// Of a content that is no more, as an answer that may be kept or not says.
 async::awaitable<void> Refresh::drop_other_parts(const http::ClientResponse& response) {
   constexpr int kNotFound = 404, kGone = 410;
-  if (response.status >= 400 && response.status != kNotFound && response.status != kGone) co_return;
-  const auto part = part_of(response.status, response.fields, response.body->length());
-  const auto size = part ? part->size : response.body->length().value_or(0);
-  co_await CachedParts(parts_.store, question_.place).keep_only(strong_etag(response.fields), size);
+  CachedParts parts(parts_.store, question_.place);
+  if (response.status == kNotFound || response.status == kGone) {
+    co_await parts.keep_only("", 0);
+  } else if (response.status == kOk) {
+    co_await parts.keep_only(strong_etag(response.fields), response.body->length());
+  } else if (response.status == kPartialContent) {
+    const auto part = parse_content_range(response.fields.find("Content-Range").value_or(""));
+    co_await parts.keep_only(strong_etag(response.fields), part ? std::optional(part->size) : std::nullopt);
+  }
 }
 
 async::awaitable<Result<Refresh::Outcome>> Refresh::run(std::unique_ptr<store::BlobWriter> writer,
@@ -107,7 +112,9 @@ async::awaitable<Result<Refresh::Outcome>> Refresh::run(std::unique_ptr<store::B
   std::optional<std::string> key;
   const bool is_by_pack = cache::is_likely(question_.keeping, received->status, received->fields);
   const auto keeping = is_by_pack ? question_.keeping : cache::Keeping::as_said;
-  if (may_be_kept(*received, keeping, now)) {
+  // In the place of what a pack keeps comes only what it knows: not the page or the redirect of whoever is in between.
+  const bool is_in_place = !stored || !stored->note.is_by_pack || is_by_pack;
+  if (is_in_place && may_be_kept(*received, keeping, now)) {
     const auto names = cache::vary_names(received->fields, keeping).value_or(std::vector<std::string>());
     const cache::ResponseNote note{.initial_age = cache::initial_age(received->fields, requested, now),
                                    .variant = cache::variant_of(names, question_.origin->fields()),
@@ -117,7 +124,7 @@ async::awaitable<Result<Refresh::Outcome>> Refresh::run(std::unique_ptr<store::B
   }
   if (!key) {
     // A success takes the place of what was there, kept or not; an error does not.
-    const bool is_superseded = stored && received->status < 400;
+    const bool is_superseded = stored && is_in_place && received->status < 400;
     if (is_superseded) co_await CachedResponses(parts_.store).forget(question_.url);
     writer->decline();
     co_return Outcome(Passed{relayed(std::move(*received), parts_.name)});

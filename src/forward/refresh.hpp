@@ -21,7 +21,7 @@ class Refresh {
   struct Parts {
     store::ContentStore& store;
     CacheFills& fills;
-    std::string_view name;  ///< ours in Via
+    std::string name;  ///< ours in Via
   };
   struct Question {
     std::string url;    ///< the key
@@ -49,7 +49,7 @@ class Refresh {
   };
   using Outcome = std::variant<Begun, Confirmed, Passed>;
 
-  Refresh(Parts parts, Question question) : parts_(parts), question_(std::move(question)) {}
+  Refresh(Parts parts, Question question) : parts_(std::move(parts)), question_(std::move(question)) {}
 
   /// Errors: of the client; the writer has failed with it.
   [[nodiscard]] async::awaitable<Result<Outcome>> run(std::unique_ptr<store::BlobWriter> writer,

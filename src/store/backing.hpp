@@ -22,6 +22,8 @@ class Backing {
   [[nodiscard]] virtual async::awaitable<bool> bring(std::string key, BlobDigest digest) = 0;
   /// That the upstream gave this under the key to somebody who said no word about who he is. Returns at once.
   virtual void offer(std::string key, std::shared_ptr<const OpenBlob> blob, std::string_view header_text) = 0;
+  /// That the upstream has taken away or changed what is under the key. Returns at once.
+  virtual void forget(std::string key) = 0;
 
  protected:
   ~Backing() = default;

@@ -87,7 +87,10 @@ async::awaitable<Result<bool>> EntryBook::erase(std::string key) {
   if (!depot_.is_open() || !may_have(key)) co_return false;
   forget(key);
   auto erased = co_await committed([this, key](auto done) { return depot_.index().erase_entry(key, std::move(done)); });
-  if (!erased) co_return std::unexpected(erased.error());
+  if (!erased) {
+    remember(key);  // it is there still
+    co_return std::unexpected(erased.error());
+  }
   forget(key);  // a find() may have read it just before
   co_return true;
 }

@@ -63,8 +63,11 @@ int seek_source(void* self, curl_off_t offset, int origin) {
   return CURL_SEEKFUNC_OK;
 }
 
+/// bad_request: of this object alone.
 Error refusal(int status, std::string_view code) {
-  return {Code::registry_unavailable, Origin::upstream,
+  constexpr int kBadRequest = 400, kTooLarge = 413;
+  const bool is_of_object = status == kBadRequest || status == kTooLarge;
+  return {is_of_object ? Code::bad_request : Code::registry_unavailable, Origin::upstream,
           fmt::format("the second tier answered {}{}{}", status, code.empty() ? "" : " ", code)};
 }
 

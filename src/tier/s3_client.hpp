@@ -30,11 +30,10 @@ struct ObjectSource {
 
 /// Objects of one bucket, over libcurl with its SigV4, by path-style names.
 ///
-/// Errors:   registry_unavailable or timeout, with what the server said. An object that is not there is no error; a
-///           bucket that is not, is one.
-/// Bound:    kConnectTimeout, kFirstByteTimeout and kStallTimeout of who reads; an upload has kUploadTimeMax and no
-/// less
-///           than kUploadRateMin.
+/// Errors:   registry_unavailable or timeout, with what the server said; bad_request: it refuses this object. One that
+///           is not there is no error; a bucket that is not, is one.
+/// Bound:    kConnectTimeout, kFirstByteTimeout and kStallTimeout of who reads; an upload has kUploadTimeMax, and has
+///           to make kUploadRateMin.
 /// Threads:  one core, which may wait for a disk: files are read there.
 /// Lifetime: its requests do not outlive it.
 /// Source:   Amazon S3 API, "Authenticating Requests (AWS Signature Version 4)"

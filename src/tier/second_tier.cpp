@@ -18,6 +18,10 @@ namespace {
 /// For what comes before the bytes and after them.
 constexpr std::chrono::seconds kHoldMargin{2};
 
+bool may_be_shared(std::string_view key, const store::BlobDigest& digest) {
+  return digest.algorithm() == store::DigestAlgorithm::sha256 && !key.contains('?');
+}
+
 bool take_place(std::atomic<std::size_t>& taken, std::size_t places) {
   if (taken.fetch_add(1) < places) return true;
   taken.fetch_sub(1);
@@ -82,7 +86,7 @@ bool SecondTier::post(std::function<void()> work) {
 }
 
 async::awaitable<bool> SecondTier::bring(std::string key, store::BlobDigest digest) {
-  if (digest.algorithm() != store::DigestAlgorithm::sha256) co_return false;
+  if (!may_be_shared(key, digest)) co_return false;
   if (!is_up() || !take_place(asked_, kAskedMax)) {
     probe_.skipped.add();
     co_return false;
@@ -107,6 +111,7 @@ async::awaitable<void> SecondTier::fulfil(std::shared_ptr<Wish> wish) {
     }
   };
   const Answered answered{asked_, *wish};
+  if (!is_up()) co_return;  // by now
   const auto taken = co_await parts_->taker.take(wish->key, wish->digest);
   if (!taken) {
     parts_->reach.fail(taken.error());
@@ -117,7 +122,7 @@ async::awaitable<void> SecondTier::fulfil(std::shared_ptr<Wish> wish) {
 }
 
 void SecondTier::offer(std::string key, std::shared_ptr<const store::OpenBlob> blob, std::string_view header_text) {
-  if (blob->digest().algorithm() != store::DigestAlgorithm::sha256) return;
+  if (!may_be_shared(key, blob->digest())) return;
   Record record{.key = std::move(key),
                 .digest = blob->digest(),
                 .size = blob->size(),
@@ -127,6 +132,10 @@ void SecondTier::offer(std::string key, std::shared_ptr<const store::OpenBlob> b
     offered_.fetch_sub(1);
     parts_->uploader.add(std::move(record), std::move(blob));
   });
+}
+
+void SecondTier::forget(std::string key) {
+  (void)post([this, key = std::move(key)]() mutable { parts_->uploader.forget(std::move(key)); });
 }
 
 }  // namespace propeller::tier

@@ -27,8 +27,9 @@ struct SecondTierOptions {
 
 /// A bucket behind the store that several proxies share: what one of them has fetched, the others need not.
 ///
-/// What is there is what anybody may have, by digest, with a record for each key that says so. Nobody waits for it
-/// longer than for one bounded request: see Reach, Taker.
+/// What is there is what anybody may have, by digest, with a record for each key that says so. A key with a query has
+/// none: the query may be a signature, which is a login. Nobody waits for it longer than for one bounded request: see
+/// Reach, Taker.
 ///
 /// Order:    start(), stop().
 /// Bound:    kAskedMax downloads are asked for at once, Uploader's of what it is given.
@@ -52,6 +53,7 @@ class SecondTier final : public store::Backing {
 
   [[nodiscard]] async::awaitable<bool> bring(std::string key, store::BlobDigest digest) override;
   void offer(std::string key, std::shared_ptr<const store::OpenBlob> blob, std::string_view header_text) override;
+  void forget(std::string key) override;
 
   [[nodiscard]] bool is_up() const { return parts_ && parts_->reach.is_up(); }
   /// Why it is out.

@@ -24,7 +24,8 @@ std::int64_t unix_seconds() {
 async::awaitable<Result<bool>> Taker::take(std::string key, store::BlobDigest digest) {
   const auto text = co_await client_.get_text(names_.record(key), Record::kTextBytesMax);
   if (!text) co_return std::unexpected(text.error());
-  if (!*text) co_return false;
+  // Nothing is what Uploader::forget() leaves.
+  if (!*text || (*text)->empty()) co_return false;
   const auto record = parse_record(**text);
   const bool is_right =
       record && record->key == key && record->digest == digest && record->size <= Uploader::kObjectBytesMax;
@@ -48,6 +49,7 @@ async::awaitable<Result<bool>> Taker::take(std::string key, store::BlobDigest di
 }
 
 async::awaitable<Result<bool>> Taker::take_bytes(const Record& record) {
+  const bool has_waited = under_way_.contains(record.digest);
   co_await wait_for_others(record.digest);
   under_way_.insert(record.digest);
   // Also when it is cancelled.
@@ -62,7 +64,8 @@ async::awaitable<Result<bool>> Taker::take_bytes(const Record& record) {
   const Ended ended{*this, record.digest};
   auto joined = co_await store_.join({.key = {}, .digest = record.digest});
   if (!joined) co_return false;
-  if (joined->blob) co_return joined->blob->size() == record.size;
+  // That we have it does not say that the tier has: who writes a record alone would open what is private here.
+  if (joined->blob) co_return has_waited && joined->blob->size() == record.size;
   if (!joined->writer) co_return false;
   // Who waits does so for the end. Without a reader, what the store does not keep is not downloaded.
   joined->reader.reset();

@@ -1,5 +1,7 @@
 #include "tier/uploader.hpp"
 
+#include <algorithm>
+
 #include "observe/log.hpp"
 
 namespace propeller::tier {
@@ -18,7 +20,10 @@ std::string sha256_of(std::string_view text) {
 
 void Uploader::add(Record record, std::shared_ptr<const store::OpenBlob> blob) {
   const bool rests = std::chrono::steady_clock::now() < rests_until_;
-  if (rests || waiting_.size() >= kWaitingMax || record.size > kObjectBytesMax) return probe_.dropped.add();
+  const bool is_too_much = waiting_.size() >= kWaitingMax || record.size > kObjectBytesMax ||
+                           (held_bytes_ > 0 && record.size > kHeldBytesMax - std::min(held_bytes_, kHeldBytesMax));
+  if (rests || is_too_much) return probe_.dropped.add();
+  held_bytes_ += record.size;
   waiting_.push_back({std::move(record), std::move(blob)});
   show();
   if (workers_ == kAtOnce) return;
@@ -37,7 +42,9 @@ async::awaitable<void> Uploader::work() {
     const auto upload = std::move(waiting_.front());
     waiting_.pop_front();
     show();
-    if (const auto sent = co_await send(upload); !sent) {
+    const auto sent = co_await send(upload);
+    held_bytes_ -= upload.record.size;
+    if (!sent) {
       fail(sent.error());
       continue;
     }
@@ -49,13 +56,36 @@ async::awaitable<void> Uploader::work() {
 
 void Uploader::fail(const Error& error) {
   probe_.write_errors.add();
+  if (error.code == Code::bad_request) return probe_.dropped.add();
   probe_.dropped.add(waiting_.size() + 1);
+  for (const auto& upload : waiting_) held_bytes_ -= upload.record.size;
   waiting_.clear();
   show();
   rests_until_ = std::chrono::steady_clock::now() + rest_;
   if (!std::exchange(is_failing_, true))
     observe::log_warn("the second tier takes no uploads: others have to fetch for themselves",
                       {kv("reason", error.detail)});
+}
+
+void Uploader::forget(std::string key) {
+  std::erase_if(waiting_, [&](const Upload& upload) {
+    if (upload.record.key != key) return false;
+    held_bytes_ -= upload.record.size;
+    return true;
+  });
+  show();
+  tasks_.spawn(erase_record(std::move(key)));
+}
+
+/// An empty one in its place: it needs no further right than uploads do.
+async::awaitable<void> Uploader::erase_record(std::string key) {
+  const auto name = names_.record(key);
+  const auto there = co_await client_.find_size(name);
+  if (!there || !*there || **there == 0) co_return;
+  const auto erased = co_await client_.put(name, {.text = {}, .size = 0, .sha256 = sha256_of({})});
+  if (erased) co_return;
+  probe_.write_errors.add();
+  observe::log_warn("the second tier still has a record of what was taken away", {kv("reason", erased.error().detail)});
 }
 
 /// The record last: where it is, the bytes are.

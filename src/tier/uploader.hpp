@@ -18,14 +18,17 @@ namespace propeller::tier {
 /// already, then the record that names them.
 ///
 /// Bound:    kWaitingMax contents, each with an open file; kAtOnce of them on their way; objects of kObjectBytesMax;
-///           kWrongMax digests. What is too much is dropped and counted: it is only not shared.
-/// Errors:   one upload that fails drops what waits, and for `rest` nothing is taken. Said once until one succeeds.
+///           all of them kHeldBytesMax, or one: what is evicted meanwhile stays on the disk; kWrongMax digests. What is
+///           too much is dropped and counted: it is only not shared.
+/// Errors:   an object that is refused is dropped. Any other failure drops what waits, and for `rest` nothing is taken.
+///           Said once until an upload succeeds.
 /// Threads:  one core. Lifetime: what it is made of outlives it; cancel and join the group before it goes.
 class Uploader {
  public:
   static constexpr std::size_t kWaitingMax = 256;
   static constexpr std::size_t kAtOnce = 2;
   static constexpr std::uint64_t kObjectBytesMax = std::uint64_t{5} * 1024 * 1024 * 1024;  ///< of one PUT
+  static constexpr std::uint64_t kHeldBytesMax = std::uint64_t{2} * 1024 * 1024 * 1024;
   static constexpr std::size_t kWrongMax = 1024;
 
   Uploader(S3Client& client, const ObjectNames& names, Probe& probe, async::TaskGroup& tasks,
@@ -33,6 +36,8 @@ class Uploader {
       : client_(client), names_(names), probe_(probe), tasks_(tasks), rest_(rest) {}
 
   void add(Record record, std::shared_ptr<const store::OpenBlob> blob);
+  /// No record names it any more. Waits for no upload that is on its way.
+  void forget(std::string key);
   /// What the tier has under this digest is not that content: it is to be written over. False: that is known.
   bool distrust(const store::BlobDigest& digest);
 
@@ -46,6 +51,7 @@ class Uploader {
   [[nodiscard]] async::awaitable<Result<void>> send(const Upload& upload);
   [[nodiscard]] async::awaitable<Result<bool>> is_there(const Record& record);
   void fail(const Error& error);
+  [[nodiscard]] async::awaitable<void> erase_record(std::string key);
   void show() { probe_.waiting.set(static_cast<std::int64_t>(waiting_.size())); }
 
   S3Client& client_;
@@ -55,6 +61,7 @@ class Uploader {
   const std::chrono::milliseconds rest_;
   std::deque<Upload> waiting_;
   std::size_t workers_ = 0;
+  std::uint64_t held_bytes_ = 0;  ///< of what waits and of what is on its way
   std::unordered_set<store::BlobDigest> wrong_;
   std::chrono::steady_clock::time_point rests_until_;
   bool is_failing_ = false;

@@ -63,6 +63,8 @@ TEST(Packs, WhatOnlyLooksLikeItIsAsItSays) {
 
 TEST(Packs, AnArchiveOfNpmDoesNotChangeAndADocumentIsKnownByItsRequest) {
   EXPECT_EQ(keeping_of(kNpm, "/@acme/add/-/add-1.0.0.tgz", {}), Keeping::unchanging);
+  EXPECT_EQ(keeping_of(kNpm, "/api/v4/packages/npm/@acme/add/-/@acme/add-1.0.0.tgz", {}), Keeping::unchanging);
+  EXPECT_EQ(keeping_of(kNpm, "/group/project/-/raw/main/chart-latest.tgz", {}), Keeping::as_said);
   EXPECT_EQ(keeping_of(kNpm, "/acme", fields("pacote-req-type", "packument")), Keeping::document);
   const auto short_form = fields("Accept", "application/vnd.npm.install-v1+json; q=1.0, application/json; q=0.8, */*");
   EXPECT_EQ(keeping_of(kNpm, "/@acme%2fadd", short_form), Keeping::document);

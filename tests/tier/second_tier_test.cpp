@@ -47,6 +47,16 @@ TEST_F(TierTest, BytesWithoutARecordAreNotAskedFor) {
   EXPECT_TRUE(tier_->is_up());
 }
 
+// Who writes records only would open what others have for some of their callers alone.
+TEST_F(TierTest, ARecordAloneOpensNothingThatIsHere) {
+  ASSERT_NE(put("private here"), nullptr);
+  share("private here");
+  start();
+  EXPECT_FALSE(bring("private here"));
+  const auto entry = run(store_->find_entry(std::string(kKey)));
+  EXPECT_TRUE(entry && !*entry);
+}
+
 TEST_F(TierTest, ARecordOfSomethingElseIsNotBelieved) {
   share("bytes");
   const auto record = bucket_.object(record_path());

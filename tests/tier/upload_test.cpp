@@ -58,6 +58,29 @@ TEST_F(Upload, WhatIsThereIsNotSentAgain) {
   EXPECT_EQ(asked("PUT", "/records/"), 1) << "the other key names it now";
 }
 
+// Whoever has the signature may have it, for a while.
+TEST_F(Upload, WhatASignatureOpenedIsNotShared) {
+  start();
+  const std::string key = std::string(kKey) + "?sig=abc";
+  offer("signed", key);
+  offer("for everybody");
+  ASSERT_TRUE(has_uploaded(1));
+  EXPECT_EQ(asked("PUT", "/sha256/"), 1);
+  share("signed", key);
+  EXPECT_FALSE(bring("signed", key));
+  EXPECT_EQ(asked("GET", "/records/"), 0);
+}
+
+TEST_F(Upload, WhatIsTakenAwayIsNotBroughtAnyMore) {
+  start();
+  share("bytes");
+  tier_->forget(std::string(kKey));
+  ASSERT_TRUE(wait_until([&] { return asked("PUT", "/records/") == 1; }));
+  EXPECT_FALSE(bring("bytes"));
+  EXPECT_EQ(tier_probe_.wrong.value(), 0U);
+  EXPECT_TRUE(tier_->is_up());
+}
+
 TEST_F(Upload, AWrongObjectIsReplaced) {
   start();
   share("bytes");
