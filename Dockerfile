@@ -14,7 +14,7 @@ USER propeller
 WORKDIR /var/lib/propeller-proxy
 # Health is asked from outside the container too.
 ENV PROXY_HTTP_ADDRESS=0.0.0.0 PROXY_SPOOL_DIR=/var/lib/propeller-proxy/spool
-EXPOSE 9191
+EXPOSE 9191 17080
 HEALTHCHECK --interval=10s --timeout=5s --start-period=10s --retries=3 CMD ["propeller-proxy", "healthcheck"]
 ENTRYPOINT ["propeller-proxy"]
 CMD ["run"]

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Runs docker-compose.yml: a module is pushed to the registry, a device asks the bridge for it and gets the same bytes.
+"""Runs docker-compose.yml: a module is pushed to the registry, a device asks the bridge for it and gets the same bytes, and
+so do clients of the mirror and of the forward proxy.
 
     tools/compose_test.py COMPOSE COMMAND …      (called by tools/containers.sh, which sets MOSQUITTO_IMAGE and so on)
 """
@@ -7,6 +8,7 @@ import os
 import subprocess
 import sys
 import time
+import urllib.request
 from pathlib import Path
 
 import playground as pg
@@ -18,7 +20,7 @@ PROJECT = "propeller-compose-test"
 
 class Site:
     def __init__(self, compose):
-        self.ports = {name: pg.free_port() for name in ("MQTT_PORT", "REGISTRY_PORT", "PROXY_HTTP_PORT")}
+        self.ports = {name: pg.free_port() for name in ("MQTT_PORT", "REGISTRY_PORT", "PROXY_HTTP_PORT", "FORWARD_PORT")}
         self.environment = {**os.environ, **{name: str(port) for name, port in self.ports.items()}}
         self.compose = [*compose, "-p", PROJECT, "-f", str(ROOT / "docker-compose.yml")]
 
@@ -74,6 +76,19 @@ def check(site):
         if pg.sha256(module) not in output:
             raise pg.Problem(f"{reference}: the device has something else than what was pushed:\n{output}")
         print(f"compose-test: {reference:<12} {len(module):,} bytes, sha256 {pg.sha256(module)[:12]}, as pushed")
+    forward = f"http://127.0.0.1:{site.ports['FORWARD_PORT']}"
+    blob = f"/v2/acme/add/blobs/sha256:{pg.sha256(module)}"
+    check_bytes("mirror", urllib.request.build_opener(), forward + blob, module)
+    through_proxy = urllib.request.build_opener(urllib.request.ProxyHandler({"http": forward}))
+    check_bytes("proxy", through_proxy, "http://registry:5000" + blob, module)
+
+
+def check_bytes(name, opener, url, expected):
+    """What the device fetched is in the cache for everybody else."""
+    with opener.open(url, timeout=READY_SECONDS_MAX) as answer:
+        if answer.read() != expected or answer.headers["X-Cache"] != "HIT":
+            raise pg.Problem(f"{name}: {url} is not what the device fetched, or not from the cache:\n{answer.headers}")
+    print(f"compose-test: {name:<12} {len(expected):,} bytes, from the cache")
 
 
 def main():
