@@ -1,6 +1,5 @@
 #include "app/cache_api.hpp"
 
-#include <fmt/chrono.h>
 #include <fmt/format.h>
 
 #include <nlohmann/json.hpp>
@@ -10,6 +9,7 @@
 #include "app/cache_work.hpp"
 #include "app/pull_work.hpp"
 #include "base/random.hpp"
+#include "base/timestamp.hpp"
 #include "observe/log.hpp"
 
 namespace propeller::app {
@@ -39,9 +39,10 @@ ApiAnswer problem_of(const Error& error) {
   }
 }
 
-json time_of(std::int64_t unix_seconds) {
+json timestamp_or_null(std::int64_t unix_seconds) {
   if (unix_seconds == 0) return nullptr;
-  return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(static_cast<std::time_t>(unix_seconds)));
+  const auto text = base::timestamp(std::chrono::sys_seconds(std::chrono::seconds(unix_seconds)));
+  return std::string(text.begin(), text.end());
 }
 
 json or_null(const std::string& text) { return text.empty() ? json() : json(text); }
@@ -54,8 +55,8 @@ json json_of(const forward::CachedItem& item) {
                 {"digest", item.digest ? json(item.digest->to_string()) : json()},
                 {"size", item.size},
                 {"status", item.status == 0 ? json() : json(item.status)},
-                {"stored_at", time_of(item.stored_at)},
-                {"last_used", time_of(item.used_at)},
+                {"stored_at", timestamp_or_null(item.stored_at)},
+                {"last_used", timestamp_or_null(item.used_at)},
                 {"pinned", item.is_pinned}};
   if (item.freshness) {
     value["freshness"] = {{"state", item.freshness->use == cache::Verdict::Use::fresh ? "fresh" : "stale"},
@@ -66,7 +67,7 @@ json json_of(const forward::CachedItem& item) {
 }
 
 json json_of(const store::BlobInfo& blob) {
-  return {{"digest", blob.digest.to_string()}, {"size", blob.size}, {"last_used", time_of(blob.used_at)}};
+  return {{"digest", blob.digest.to_string()}, {"size", blob.size}, {"last_used", timestamp_or_null(blob.used_at)}};
 }
 
 Result<store::BlobDigest> digest_of(const std::string& name) {

@@ -24,7 +24,7 @@ bool is_cancellation(const std::exception_ptr& error) {
 
 }  // namespace
 
-TaskGroup::TaskGroup(asio::any_io_executor executor) : executor_(executor), drained_(executor) {}
+TaskGroup::TaskGroup(asio::any_io_executor executor) : executor_(std::move(executor)) {}
 
 TaskGroup::~TaskGroup() = default;
 
@@ -33,7 +33,7 @@ void TaskGroup::spawn(awaitable<void> task) {
   auto ended = asio::bind_cancellation_slot(place->signal.slot(), [this, place](const std::exception_ptr& error) {
     if (error && !is_cancellation(error)) std::rethrow_exception(error);
     tasks_.erase(place);
-    if (tasks_.empty()) drained_.notify_all();
+    if (tasks_.empty() && drained_) drained_->notify_all();
   });
   // Asio keeps several copies for as long as the task lasts: they are a seventh of the size this way.
   if (const auto* const core = executor_.target<asio::io_context::executor_type>()) {
@@ -49,7 +49,8 @@ void TaskGroup::cancel() {
 }
 
 awaitable<void> TaskGroup::join() {
-  while (!tasks_.empty()) co_await drained_.wait();
+  if (!tasks_.empty() && !drained_) drained_.emplace(executor_);
+  while (!tasks_.empty()) co_await drained_->wait();
 }
 
 }  // namespace propeller::async

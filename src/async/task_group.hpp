@@ -1,6 +1,7 @@
 #pragma once
 
 #include <list>
+#include <optional>
 
 #include <boost/asio/cancellation_signal.hpp>
 #include "async/core.hpp"
@@ -37,7 +38,7 @@ class TaskGroup {
   };
   asio::any_io_executor executor_;
   std::list<Task> tasks_;
-  Event drained_;
+  std::optional<Event> drained_;  ///< somebody waits for the last one: most groups never have one
 };
 
 }  // namespace propeller::async

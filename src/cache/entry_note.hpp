@@ -13,10 +13,11 @@ struct ResponseNote {
   seconds initial_age{0};
   std::string variant;      ///< of the request that brought it, see variant_of()
   bool is_by_pack = false;  ///< under a rule of a pack, and so without credentials
+  bool is_zstd = false;     ///< its blob has the text compressed; the entry's size is that of the text
 
   friend bool operator==(const ResponseNote&, const ResponseNote&) = default;
 };
-/// "response age=12 variant=<hex>", "response age=12 by-pack variant=<hex>"
+/// "response age=12 variant=<hex>", "response age=12 by-pack zstd variant=<hex>"
 [[nodiscard]] std::string to_text(const ResponseNote& note);
 [[nodiscard]] std::optional<ResponseNote> parse_response_note(std::string_view text);
 
@@ -24,9 +25,5 @@ struct ResponseNote {
 /// "vary accept-encoding,accept-language"
 [[nodiscard]] std::string vary_note(std::string_view names);
 [[nodiscard]] std::optional<std::string_view> parse_vary_note(std::string_view text);
-
-/// Beside an entry without a response: the digest that a tag stands for. "tag sha256:<hex>"
-[[nodiscard]] std::string tag_note(std::string_view digest);
-[[nodiscard]] std::optional<std::string_view> parse_tag_note(std::string_view text);
 
 }  // namespace propeller::cache

@@ -16,8 +16,6 @@ constexpr auto kPoolEndings = std::to_array<std::string_view>(
 constexpr auto kIndexNames =
     std::to_array<std::string_view>({"InRelease", "Release", "Release.gpg", "Packages", "Sources"});
 
-bool contains(std::string_view text, std::string_view part) { return text.find(part) != std::string_view::npos; }
-
 /// ".../by-hash/SHA256/HEX": the end of the path.
 bool ends_with_hash(std::string_view path) {
   constexpr std::string_view kByHash = "/by-hash/";
@@ -26,23 +24,23 @@ bool ends_with_hash(std::string_view path) {
   if (begin == std::string_view::npos) return false;
   const auto rest = path.substr(begin + kByHash.size());
   const auto digits = rest.substr(std::min(rest.find('/') + 1, rest.size()));
-  return contains(rest, "/") && digits.size() >= kDigitsMin &&
+  return rest.contains('/') && digits.size() >= kDigitsMin &&
          std::ranges::all_of(digits, [](char digit) { return http::hex_value(digit) >= 0; });
 }
 
 /// Also those of a repository without a folder `dists`; compressed ones have one more ending.
 bool names_an_index(std::string_view path) {
-  if (contains(path, "/dists/")) return true;
+  if (path.contains("/dists/")) return true;
   const auto file = path.substr(path.rfind('/') + 1);
   return std::ranges::any_of(kIndexNames, [&](std::string_view name) {
     return file == name || (file.starts_with(name) && file.substr(name.size()).starts_with('.') &&
-                            !contains(file.substr(name.size() + 1), "."));
+                            !file.substr(name.size() + 1).contains('.'));
   });
 }
 
 Keeping debian(std::string_view path) {
   const auto ends = [&](std::string_view ending) { return path.ends_with(ending); };
-  if (contains(path, "/pool/") && std::ranges::any_of(kPoolEndings, ends)) return Keeping::unchanging;
+  if (path.contains("/pool/") && std::ranges::any_of(kPoolEndings, ends)) return Keeping::unchanging;
   if (ends_with_hash(path)) return Keeping::unchanging;
   return names_an_index(path) ? Keeping::index : Keeping::as_said;
 }
@@ -56,8 +54,8 @@ bool names_an_archive(std::string_view path) {
 
 /// A package's document is wherever its name says: the request tells that it is one.
 Keeping npm(std::string_view path, http::FieldView request) {
-  if (contains(path, "/-/")) return names_an_archive(path) ? Keeping::unchanging : Keeping::as_said;
-  const bool is_short_form = contains(request.joined("Accept"), "application/vnd.npm.install-v1+json");
+  if (path.contains("/-/")) return names_an_archive(path) ? Keeping::unchanging : Keeping::as_said;
+  const bool is_short_form = request.joined("Accept").contains("application/vnd.npm.install-v1+json");
   return is_short_form || request.find("pacote-req-type") == "packument" ? Keeping::document : Keeping::as_said;
 }
 

@@ -51,6 +51,7 @@ void for_each_key(const Visit& visit) {
   visit("cache.private", kAtOnce, [](auto& f) -> auto& { return f.cache.private_content; });
   visit("cache.private_ttl", kAtOnce, [](auto& f) -> auto& { return f.cache.private_ttl; });
   visit("cache.tag_window", kAtOnce, [](auto& f) -> auto& { return f.cache.tag_window; });
+  visit("cache.compression", kAtOnce, [](auto& f) -> auto& { return f.cache.is_text_compressed; });
   visit("cache.second_tier", kAtRestart, [](auto& f) -> auto& { return f.cache.second_tier; });
   visit("mirror.enabled", kAtRestart, [](auto& f) -> auto& { return f.mirror.is_enabled; });
   visit("mirror.default", kAtRestart, [](auto& f) -> auto& { return f.mirror.default_name; });

@@ -161,6 +161,7 @@ struct Cache {
   PrivateContent private_content = PrivateContent::verify;
   std::chrono::milliseconds private_ttl{5 * 60 * 1000};  ///< how long an origin's yes to a caller holds
   std::chrono::milliseconds tag_window{10 * 1000};       ///< how long a tag is not asked about again
+  bool is_text_compressed = false;                       ///< of what is kept by the rules of HTTP
   SecondTier second_tier;
 
   friend bool operator==(const Cache&, const Cache&) = default;

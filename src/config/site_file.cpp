@@ -146,6 +146,7 @@ void read_cache(YamlSection section, Cache& to) {
                 [&](V v) { return set_duration(to.private_ttl, v, std::chrono::milliseconds(0), kPrivateTtlMax); });
   section.value("tag_window",
                 [&](V v) { return set_duration(to.tag_window, v, std::chrono::milliseconds(0), kTagWindowMax); });
+  section.boolean("compression", to.is_text_compressed);
   const bool has_patterns = section.take("patterns") != nullptr;
   std::vector<std::string> patterns;
   section.list("patterns", kCachePatternsMax, [&](V v) -> Refusal {

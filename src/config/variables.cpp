@@ -4,6 +4,7 @@
 #include <fmt/ranges.h>
 
 #include "config/parse.hpp"
+#include "config/registry_variables.hpp"
 #include "config/setters.hpp"
 
 namespace propeller::config {
@@ -28,7 +29,7 @@ using std::string;
 using S = const Settings&;
 using V = const string&;
 
-constexpr Variable kVariables[] = {
+constexpr Variable kBeforeRegistry[] = {
     // Broker
     {"PROXY_MQTT_ADDRESS",
      {},
@@ -171,120 +172,9 @@ constexpr Variable kVariables[] = {
      "File whose [proxy] section gives the ids and the key that are not set otherwise",
      [](Draft&, V) { return Refusal{}; },
      [](S s) { return s.config_file.string(); }},
+};
 
-    // Registry
-    {"PROXY_REGISTRY_URL",
-     {},
-     Group::registry,
-     "URL",
-     "docker.io",
-     "Registry of names without a host: host[:port][/path], or with http:// or https:// in front",
-     [](Draft& d, V v) { return set_registry_url(d.settings.registry.url, v); },
-     [](S s) { return s.registry.url.empty() ? string("docker.io") : s.registry.url; }},
-    {"PROXY_AUTHENTICATE",
-     {},
-     Group::registry,
-     "BOOL",
-     "false",
-     "Log in to PROXY_REGISTRY_URL with the credentials below",
-     [](Draft& d, V v) { return set_bool(d.settings.registry.is_authenticated, v); },
-     [](S s) { return show_bool(s.registry.is_authenticated); },
-     false,
-     true},
-    {"PROXY_REGISTRY_USERNAME",
-     {},
-     Group::registry,
-     "NAME",
-     "",
-     "User name there",
-     [](Draft& d, V v) { return set_text(d.settings.registry.username, v); },
-     [](S s) { return s.registry.username; }},
-    {"PROXY_REGISTRY_PASSWORD",
-     {},
-     Group::registry,
-     "PASSWORD",
-     "",
-     "Password there",
-     [](Draft& d, V v) { return set_secret(d.settings.registry.password, v); },
-     [](S s) { return string(s.registry.password.masked()); },
-     true},
-    {"PROXY_REGISTRY_TOKEN",
-     {},
-     Group::registry,
-     "TOKEN",
-     "",
-     "Bearer token, instead of user name and password",
-     [](Draft& d, V v) { return set_secret(d.settings.registry.token, v); },
-     [](S s) { return string(s.registry.token.masked()); },
-     true},
-    {"DOCKER_CONFIG",
-     {},
-     Group::registry,
-     "DIRECTORY",
-     "~/.docker",
-     "Where Docker's config.json with credentials of registries is",
-     [](Draft& d, V v) { return set_text(d.docker_config_dir, v); },
-     [](S s) { return s.registry.docker_config.string(); }},
-    {"PROXY_REGISTRY_CA_CERT",
-     {},
-     Group::registry,
-     "FILE",
-     "the system's",
-     "PEM file of the authorities that may sign registries' certificates",
-     [](Draft& d, V v) { return set_readable_file(d.settings.registry.ca_cert, v); },
-     [](S s) { return s.registry.ca_cert.string(); }},
-    {"PROXY_REGISTRY_ALLOW",
-     {},
-     Group::registry,
-     "HOST[,...]",
-     "the configured registry and any public host",
-     "Hosts that requests may name: host[:port], *.domain, address, CIDR range, or * (any public host); needed for "
-     "private ones",
-     set_allow,
-     [](S s) { return join(s.registry.allow); }},
-    {"PROXY_REGISTRY_PROXY",
-     {},
-     Group::registry,
-     "URL",
-     "none; http_proxy and the like are not read",
-     "HTTP proxy on the way to registries",
-     [](Draft& d, V v) { return set_proxy_url(d.settings.registry.proxy, v); },
-     [](S s) { return mask_user_info(s.registry.proxy); }},
-    {"PROXY_REGISTRY_FIRST_BYTE_TIMEOUT",
-     {},
-     Group::registry,
-     "DURATION",
-     "10s",
-     "How long a registry may take to begin its answer; then it is asked again",
-     [](Draft& d, V v) { return set_registry_timeout(d.settings.registry.first_byte_timeout, v); },
-     [](S s) { return format_duration(s.registry.first_byte_timeout); }},
-    {"PROXY_REGISTRY_STALL_TIMEOUT",
-     {},
-     Group::registry,
-     "DURATION",
-     "10s",
-     "How long a download may bring nothing, or less than 1 KiB a second; then it is resumed",
-     [](Draft& d, V v) { return set_registry_timeout(d.settings.registry.stall_timeout, v); },
-     [](S s) { return format_duration(s.registry.stall_timeout); }},
-    {"PROXY_REGISTRY_ATTEMPTS",
-     {},
-     Group::registry,
-     "N",
-     "4",
-     "Attempts at a request, or at a download that makes no progress, within 40 s",
-     [](Draft& d, V v) { return set_count(d.settings.registry.attempts_max, v, 1, kAttemptsMax); },
-     [](S s) { return fmt::to_string(s.registry.attempts_max); }},
-    {"PROXY_REGISTRY_FALLBACK_LATEST",
-     {},
-     Group::registry,
-     "BOOL",
-     "false",
-     "Deliver `latest`, with a warning, when the tag asked for does not exist",
-     [](Draft& d, V v) { return set_bool(d.settings.registry.falls_back_to_latest, v); },
-     [](S s) { return show_bool(s.registry.falls_back_to_latest); },
-     false,
-     true},
-
+constexpr Variable kAfterRegistry[] = {
     // Transfers
     {"PROXY_CHUNK_SIZE",
      {},
@@ -424,6 +314,15 @@ constexpr Variable kVariables[] = {
 
 }  // namespace
 
-std::span<const Variable> variables() { return kVariables; }
+std::span<const Variable> variables() {
+  // In the order in which people read it.
+  static const std::vector<Variable> all = [] {
+    std::vector<Variable> rows(std::begin(kBeforeRegistry), std::end(kBeforeRegistry));
+    for (const auto part : {registry_variables(), std::span<const Variable>(kAfterRegistry)})
+      rows.insert(rows.end(), part.begin(), part.end());
+    return rows;
+  }();
+  return all;
+}
 
 }  // namespace propeller::config

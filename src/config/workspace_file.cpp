@@ -14,12 +14,25 @@ namespace {
 constexpr std::array<std::string_view, 2> kFileNames{".discobot/proxy/config.yaml", ".propeller/proxy.yaml"};
 
 constexpr auto kUntrustedKeys = std::to_array<std::string_view>({
-    "cache.content_aware", "cache.enabled",         "cache.http",
-    "cache.max_object",    "cache.max_size",        "cache.packs",
-    "cache.patterns",      "cache.policy",          "cache.ttl",
-    "cache.tag_window",    "logging.format",        "logging.include_body",
-    "logging.level",       "proxy.connect_timeout", "proxy.first_byte_timeout",
-    "proxy.idle_timeout",  "proxy.read_timeout",    "proxy.tunnel_idle_timeout",
+    "cache.compression",
+    "cache.content_aware",
+    "cache.enabled",
+    "cache.http",
+    "cache.max_object",
+    "cache.max_size",
+    "cache.packs",
+    "cache.patterns",
+    "cache.policy",
+    "cache.ttl",
+    "cache.tag_window",
+    "logging.format",
+    "logging.include_body",
+    "logging.level",
+    "proxy.connect_timeout",
+    "proxy.first_byte_timeout",
+    "proxy.idle_timeout",
+    "proxy.read_timeout",
+    "proxy.tunnel_idle_timeout",
     "proxy.write_timeout",
 });
 

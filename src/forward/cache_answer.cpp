@@ -1,12 +1,11 @@
 #include "forward/cache_answer.hpp"
 
-#include <fmt/compile.h>
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 
 #include "base/random.hpp"
+#include "base/timestamp.hpp"
 #include "http/date.hpp"
 #include "http/forwarding.hpp"
 #include "http/syntax.hpp"
@@ -76,16 +75,6 @@ void give_several(CacheAnswer& answer, std::vector<ByteRange> ranges, std::uint6
   answer.fields.set("Content-Type", fmt::format("multipart/byteranges; boundary={}", answer.list->boundary));
 }
 
-/// As RFC 3339 has it. By hand, without a tm and a locale: every hit has one.
-std::string date_text(std::chrono::sys_seconds time) {
-  const auto day = std::chrono::floor<std::chrono::days>(time);
-  const std::chrono::year_month_day date(day);
-  const std::chrono::hh_mm_ss clock(time - day);
-  return fmt::format(FMT_COMPILE("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}Z"), static_cast<int>(date.year()),
-                     static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()), clock.hours().count(),
-                     clock.minutes().count(), clock.seconds().count());
-}
-
 }  // namespace
 
 std::string kept_header_text(http::FieldView fields, CacheRules rules) {
@@ -99,6 +88,7 @@ std::string kept_header_text(http::FieldView fields, CacheRules rules) {
 
 http::Fields fields_of(std::string_view header_text) {
   http::Fields fields;
+  header_text = fields.keep(header_text);
   while (!header_text.empty()) {
     const auto end = std::min(header_text.find("\r\n"), header_text.size());
     const auto line = header_text.substr(0, end);
@@ -106,7 +96,7 @@ http::Fields fields_of(std::string_view header_text) {
     if (colon != std::string_view::npos) {
       const auto name = line.substr(0, colon);
       const auto value = http::trim(line.substr(colon + 1));
-      if (http::is_token(name) && http::is_field_value(value)) fields.add(name, value);
+      if (http::is_token(name) && http::is_field_value(value)) fields.add_view(name, value);
     }
     header_text.remove_prefix(std::min(end + 2, header_text.size()));
   }
@@ -166,9 +156,11 @@ void mark_as_hit(http::Fields& fields, std::int64_t stored_at, std::chrono::sys_
 }
 
 void mark_as_hit(http::Fields& fields, std::int64_t stored_at, std::chrono::seconds age) {
-  fields.set("Age", fmt::format("{}", age.count()));
+  const auto date = base::timestamp(std::chrono::sys_seconds(std::chrono::seconds(stored_at)));
+  const fmt::format_int age_text(age.count());
+  fields.set("Age", {age_text.data(), age_text.size()});
   fields.set("X-Cache", "HIT");
-  fields.set("X-Cache-Date", date_text(std::chrono::sys_seconds(std::chrono::seconds(stored_at))));
+  fields.set("X-Cache-Date", {date.data(), date.size()});
 }
 
 }  // namespace propeller::forward

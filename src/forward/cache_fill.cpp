@@ -1,6 +1,8 @@
 #include "forward/cache_fill.hpp"
 
 #include "base/clock.hpp"
+#include "cache/entry_note.hpp"
+#include "forward/compressed_text.hpp"
 #include "forward/redaction.hpp"
 #include "observe/log.hpp"
 
@@ -90,27 +92,54 @@ async::awaitable<Result<void>> CacheFills::keep(CacheFill& fill) {
   if (!*blob) co_return Result<void>();
   // Not before its digest has proved that the registry gave it: a page to log in with is a 200, too.
   if (!fill.caller.empty()) accepted_.add(fill.caller, std::chrono::steady_clock::now(), fill.caller_ttl);
-  const auto is_overtaken = [&] { return !fill.url.empty() && invalidations_.generation(fill.url) != fill.generation; };
-  if (is_overtaken()) co_return Result<void>();
+  if (is_overtaken(fill)) co_return Result<void>();
   const auto& head = *fill.writer->head();
   const auto now =
       std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch());
   const auto received_at = head.received_at != 0 ? head.received_at : now.count();
-  auto put = co_await store_.put_entry({.key = fill.key,
-                                        .digest = (*blob)->digest(),
-                                        .size = (*blob)->size(),
-                                        .status = head.status,
-                                        .header_text = head.header_text,
-                                        .note = head.note,
-                                        .stored_at = received_at,
-                                        .checked_at = received_at});
-  if (put && is_overtaken()) (void)co_await store_.erase_entry(fill.key);
+  store::Entry entry{.key = fill.key,
+                     .digest = (*blob)->digest(),
+                     .size = (*blob)->size(),
+                     .status = head.status,
+                     .header_text = head.header_text,
+                     .note = head.note,
+                     .stored_at = received_at,
+                     .checked_at = received_at};
+  auto put = co_await store_.put_entry(entry);
+  if (put && is_overtaken(fill)) (void)co_await store_.erase_entry(fill.key);
   if (put) counters_.count_store();
   if (auto* backing = store_.backing(); put && fill.is_for_everybody && backing != nullptr)
-    backing->offer(fill.key, *blob, head.header_text);
+    backing->offer(fill.key, *blob, entry.header_text);
   // Evicted already.
   if (!put && put.error().code == Code::not_found) co_return Result<void>();
+  if (!put || !fill.is_text_compressed) co_return put;
+  // Nobody joins what has ended while that takes its time.
+  fill.writer.reset();
+  co_await compress(std::move(entry), *blob);
   co_return put;
+}
+
+/// A write has come between.
+bool CacheFills::is_overtaken(const CacheFill& fill) const {
+  return !fill.url.empty() && invalidations_.generation(fill.url) != fill.generation;
+}
+
+/// Puts compressed text in the place of what was just kept. Whatever comes between leaves that as it is.
+async::awaitable<void> CacheFills::compress(store::Entry entry, std::shared_ptr<const store::OpenBlob> text) {
+  auto note = cache::parse_response_note(entry.note);
+  const auto info = store_.blob_info(text->digest());
+  // A pin is on the text's digest.
+  if (!note || !info || info->is_pinned) co_return;
+  const auto blob = co_await compressed_text::compress(store_, text);
+  if (!blob) co_return;
+  const auto before = std::make_shared<const store::Entry>(entry);
+  note->is_zstd = true;
+  entry.note = cache::to_text(*note);
+  entry.digest = blob->digest();
+  (void)co_await store_.replace_entry(before, std::move(entry));
+  // One of the two has no name any more.
+  (void)co_await store_.erase_unnamed_blob(text->digest());
+  (void)co_await store_.erase_unnamed_blob(blob->digest());
 }
 
 }  // namespace propeller::forward

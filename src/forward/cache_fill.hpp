@@ -20,6 +20,7 @@ struct CacheFill {
   std::unique_ptr<store::BlobWriter> writer;
   std::string url = {};                         ///< by the rules of HTTP: what a write to it overtakes is not kept
   std::uint64_t generation = 0;                 ///< of the URL when it was asked for
+  bool is_text_compressed = false;              ///< it is text, to be compressed once it is there
   std::string caller = {};                      ///< whose credentials brought it, of private content
   std::chrono::milliseconds caller_ttl{0};      ///< how long his registry's yes to him holds
   bool is_for_everybody = false;                ///< content by digest that whoever shares our store may have, too
@@ -52,6 +53,8 @@ class CacheFills {
   async::awaitable<void> run(CacheFill fill);
   async::awaitable<Result<void>> download(CacheFill& fill);
   async::awaitable<Result<void>> keep(CacheFill& fill);
+  [[nodiscard]] bool is_overtaken(const CacheFill& fill) const;
+  async::awaitable<void> compress(store::Entry entry, std::shared_ptr<const store::OpenBlob> text);
 
   store::ContentStore& store_;
   CacheCounters& counters_;

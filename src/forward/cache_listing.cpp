@@ -49,19 +49,6 @@ bool is_of_key(std::string_view key, std::string_view wanted) {
                                     is_of_url(redact_url(key.substr(0, key.find(' '))), wanted));
 }
 
-}  // namespace
-
-std::string_view to_string(EntryKind kind) {
-  switch (kind) {
-    case EntryKind::digest: return "digest";
-    case EntryKind::tag: return "tag";
-    case EntryKind::http: break;
-  }
-  return "http";
-}
-
-namespace {
-
 /// From the path of a key on, without what tells its variants apart.
 std::string_view path_of(std::string_view rest) { return rest.substr(0, rest.find_first_of("? ")); }
 
@@ -77,6 +64,15 @@ cache::Keeping keeping_of(const cache::ResponseNote& note, std::string_view key)
 }
 
 }  // namespace
+
+std::string_view to_string(EntryKind kind) {
+  switch (kind) {
+    case EntryKind::digest: return "digest";
+    case EntryKind::tag: return "tag";
+    case EntryKind::http: break;
+  }
+  return "http";
+}
 
 std::optional<EntryKind> parse_entry_kind(std::string_view name) {
   for (const auto kind : {EntryKind::digest, EntryKind::http, EntryKind::tag}) {

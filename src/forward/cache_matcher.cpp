@@ -1,6 +1,7 @@
 #include "forward/cache_matcher.hpp"
 
 #include <re2/re2.h>
+#include <re2/set.h>
 
 #include <algorithm>
 #include <array>
@@ -20,21 +21,20 @@ namespace {
 
 constexpr std::size_t kSha256Digits = 64;
 constexpr std::size_t kSha512Digits = 128;
+constexpr std::size_t kPrefixBytes = 7;  ///< "sha256:"
 /// Leaves room for a variant behind it.
 constexpr std::size_t kKeyBytesMax = store::Entry::kKeyBytesMax - 128;
 constexpr std::array<std::string_view, 2> kRegistryTypes{"application/vnd.docker.", "application/vnd.oci."};
 
 bool is_hex(char digit) { return http::hex_value(digit) >= 0; }
 
-/// As many hex digits as there are at the start.
-std::size_t hex_digits(std::string_view text) {
-  return static_cast<std::size_t>(std::ranges::find_if_not(text, is_hex) - text.begin());
-}
-
-std::optional<BlobDigest> made_of(std::string_view prefix, std::string_view hex) {
-  std::string text(prefix);
-  for (const char digit : hex) text += http::to_lower(digit);
-  const auto digest = BlobDigest::parse(text);
+/// A digest whose `digits` hex digits stand at the start, and no more of them.
+std::optional<BlobDigest> made_of(std::string_view prefix, std::string_view text, std::size_t digits) {
+  if (text.size() < digits || (text.size() > digits && is_hex(text[digits]))) return std::nullopt;
+  std::string named(prefix);
+  named.append(text.substr(0, digits));
+  std::ranges::transform(named, named.begin(), http::to_lower);
+  const auto digest = BlobDigest::parse(named);
   return digest ? std::optional(*digest) : std::nullopt;
 }
 
@@ -50,21 +50,17 @@ std::optional<BlobDigest> digest_at(std::string_view text) {
   } else {
     return std::nullopt;
   }
-  const auto wanted = is_sha512 ? kSha512Digits : kSha256Digits;
-  if (hex_digits(text) != wanted) return std::nullopt;
-  return made_of(is_sha512 ? "sha512:" : "sha256:", text.substr(0, wanted));
+  return is_sha512 ? made_of("sha512:", text, kSha512Digits) : made_of("sha256:", text, kSha256Digits);
 }
 
 bool asks_for_content(const RegistryPath& path) {
   return path.call == RegistryCall::manifest || path.call == RegistryCall::blob;
 }
 
-/// "/HEX64/", as the file system layout of a registry has it.
+/// "/HEX64/" at a slash, as the file system layout of a registry has it.
 std::optional<BlobDigest> segment_at(std::string_view text) {
-  if (!text.starts_with('/') || hex_digits(text.substr(1)) != kSha256Digits) return std::nullopt;
-  const auto rest = text.substr(1 + kSha256Digits);
-  if (!rest.empty() && rest.front() != '/') return std::nullopt;
-  return made_of("sha256:", text.substr(1, kSha256Digits));
+  const auto segment = text.substr(1, text.find('/', 1) - 1);
+  return segment.size() == kSha256Digits ? made_of("sha256:", segment, kSha256Digits) : std::nullopt;
 }
 
 bool names_registry_type(std::string_view value) {
@@ -91,11 +87,8 @@ bool names_only_namespace(std::string_view query) {
 }
 
 /// Of a registry, which changes whatever is in its path: its tags, and what refers to a digest.
-bool names_a_list(std::string_view path) {
-  if (!path.starts_with("/v2/")) return false;
-  const bool may_be = path.ends_with("/tags/list") || path.find("/referrers/") != std::string_view::npos;
-  const auto parsed = may_be ? parse_registry_path(path) : std::nullopt;
-  return parsed && (parsed->call == RegistryCall::tags || parsed->call == RegistryCall::referrers);
+bool asks_for_list(const RegistryPath& path) {
+  return path.call == RegistryCall::tags || path.call == RegistryCall::referrers;
 }
 
 cache::Packs packs_in(const std::vector<config::CachePack>& named) {
@@ -109,13 +102,12 @@ bool any_value(http::FieldView fields, std::string_view name, auto predicate) {
   });
 }
 
-}  // namespace
-
-std::optional<BlobDigest> digest_in_path(std::string_view path) {
+/// `asked` is the path as a registry's, where it is one.
+std::optional<BlobDigest> digest_in(std::string_view path, const std::optional<RegistryPath>& asked) {
   // A repository may have whatever name it likes: what a registry is asked for stands at the end.
-  if (const auto asked = parse_registry_path(path.substr(0, path.find('?'))); asked && asks_for_content(*asked)) {
-    auto named = digest_at(asked->reference);
-    return named && named->to_string().size() == asked->reference.size() ? named : std::nullopt;
+  if (asked && asks_for_content(*asked)) {
+    const auto named = digest_at(asked->reference);
+    return named && kPrefixBytes + 2 * named->bytes().size() == asked->reference.size() ? named : std::nullopt;
   }
   for (std::size_t i = 0; i < path.size(); ++i) {
     if (path[i] != 's' && path[i] != '/') continue;
@@ -123,6 +115,12 @@ std::optional<BlobDigest> digest_in_path(std::string_view path) {
     if (auto found = path[i] == 's' ? digest_at(rest) : segment_at(rest)) return found;
   }
   return std::nullopt;
+}
+
+}  // namespace
+
+std::optional<BlobDigest> digest_in_path(std::string_view path) {
+  return digest_in(path, parse_registry_path(path.substr(0, path.find('?'))));
 }
 
 cache::Credentials credentials_in(http::FieldView fields) {
@@ -148,6 +146,29 @@ cache::seconds ttl_max_of(const config::Cache& settings) {
   return is_set ? std::chrono::ceil<cache::seconds>(settings.ttl_max) : cache::kSecondsMax;
 }
 
+/// All of them are looked for in one pass.
+class CacheMatcher::Patterns {
+ public:
+  explicit Patterns(const std::vector<std::string>& patterns) {
+    for (const auto& pattern : patterns) set_.Add(pattern, nullptr);
+    is_compiled_ = set_.Compile();
+  }
+
+  [[nodiscard]] bool match(std::string_view path) const {
+    return is_compiled_ && set_.Match({path.data(), path.size()}, nullptr);
+  }
+
+ private:
+  static RE2::Options options() {
+    RE2::Options options;
+    options.set_log_errors(false);
+    return options;
+  }
+
+  RE2::Set set_{options(), RE2::UNANCHORED};
+  bool is_compiled_ = false;
+};
+
 CacheMatcher::CacheMatcher(const config::Cache& settings)
     : is_enabled_(settings.is_enabled),
       is_content_aware_(settings.is_content_aware),
@@ -156,27 +177,20 @@ CacheMatcher::CacheMatcher(const config::Cache& settings)
       ttl_max_(ttl_max_of(settings)),
       private_content_(settings.private_content),
       private_ttl_(settings.private_ttl),
-      tag_window_(settings.tag_window) {
-  RE2::Options options;
-  options.set_log_errors(false);
-  for (const auto& pattern : settings.patterns) {
-    auto expression = std::make_unique<RE2>(pattern, options);
-    if (expression->ok()) patterns_.push_back(std::move(expression));
-  }
-}
+      tag_window_(settings.tag_window),
+      is_text_compressed_(settings.is_text_compressed),
+      patterns_(std::make_unique<const Patterns>(settings.patterns)) {}
 
 CacheMatcher::~CacheMatcher() = default;
 CacheMatcher::CacheMatcher(CacheMatcher&&) noexcept = default;
 CacheMatcher& CacheMatcher::operator=(CacheMatcher&&) noexcept = default;
 
 bool CacheMatcher::is_cacheable(const CacheRequest& request, bool has_digest) const {
-  if (names_a_list(request.path)) return false;
   // Another query may mean another content, unless the path says which it is.
   if (!request.query.empty() && !has_digest) return false;
   const bool names_content = request.path.find("sha256:") != std::string_view::npos;
   if (is_content_aware_ && names_content && any_value(request.fields, "Accept", names_registry_type)) return true;
-  const re2::StringPiece path(request.path.data(), request.path.size());
-  return std::ranges::any_of(patterns_, [&](const auto& pattern) { return RE2::PartialMatch(path, *pattern); });
+  return patterns_->match(request.path);
 }
 
 CacheDecision CacheMatcher::check_request(const CacheRequest& request) const {
@@ -185,13 +199,17 @@ CacheDecision CacheMatcher::check_request(const CacheRequest& request) const {
   if (!is_enabled_ || (!is_get && request.method != "HEAD")) return decision;
   const auto has = [&](std::string_view name) { return request.fields.contains(name); };
   const auto append_key = [&](bool has_query) {
+    decision.key.reserve(request.scheme.size() + request.authority.size() + request.path.size() + request.query.size() +
+                         std::string_view("://?").size());
     decision.key.append(request.scheme).append("://").append(request.authority).append(request.path);
     if (has_query) decision.key.append("?").append(request.query);
   };
   // Who wants to be told that something has changed gets no answer from here.
   if (has("If-Match") || has("If-Unmodified-Since")) return decision;
-  if (!names_a_list(request.path)) decision.digest = digest_in_path(request.path);
-  if (!is_cacheable(request, decision.digest.has_value())) {
+  const auto asked = parse_registry_path(request.path);
+  const bool is_list = asked && asks_for_list(*asked);
+  if (!is_list) decision.digest = digest_in(request.path, asked);
+  if (is_list || !is_cacheable(request, decision.digest.has_value())) {
     const bool is_plain = names_only_namespace(request.query);
     decision.is_tag = is_plain && !has("Range") && names_a_tag(request.path) &&
                       !request.fields.has_member("Cache-Control", "no-store");

@@ -13,10 +13,6 @@
 #include "http/fields.hpp"
 #include "store/blob_digest.hpp"
 
-namespace re2 {
-class RE2;
-}
-
 namespace propeller::forward {
 
 /// The first of `sha256:HEX64`, `sha512:HEX128`, or HEX64 as a whole segment (`/HEX64/`, also at the end). `%3A` is a
@@ -77,9 +73,13 @@ class CacheMatcher {
   [[nodiscard]] std::chrono::milliseconds private_ttl() const { return private_ttl_; }
   /// For how long a tag is not asked about again.
   [[nodiscard]] std::chrono::milliseconds tag_window() const { return tag_window_; }
+  /// Is text that is kept by the rules of HTTP kept compressed?
+  [[nodiscard]] bool is_text_compressed() const { return is_text_compressed_; }
   [[nodiscard]] bool is_storable(const CacheDecision& decision, int status, http::FieldView fields) const;
 
  private:
+  class Patterns;
+
   [[nodiscard]] bool is_cacheable(const CacheRequest& request, bool has_digest) const;
 
   bool is_enabled_;
@@ -90,7 +90,8 @@ class CacheMatcher {
   config::PrivateContent private_content_;
   std::chrono::milliseconds private_ttl_;
   std::chrono::milliseconds tag_window_;
-  std::vector<std::unique_ptr<re2::RE2>> patterns_;
+  bool is_text_compressed_;
+  std::unique_ptr<const Patterns> patterns_;
 };
 
 }  // namespace propeller::forward

@@ -2,7 +2,6 @@
 
 #include "forward/arriving_body.hpp"
 #include "forward/forwarder.hpp"
-#include "forward/stored_body.hpp"
 #include "http/forwarding.hpp"
 #include "http/syntax.hpp"
 
@@ -16,38 +15,60 @@ namespace {
 
 constexpr bool is_success(int status) { return status >= 200 && status <= 299; }
 
-}  // namespace
-
 /// Our name is not kept with them: it is another one after a restart.
-http::Fields CachedExchange::kept_fields(std::string_view header_text) const {
+http::Fields kept_fields(std::string_view header_text, std::string_view our_name) {
   auto fields = fields_of(header_text);
-  http::append_via(fields, http::Version::http_1_1, parts_.name);
+  http::append_via(fields, http::Version::http_1_1, our_name);
   return fields;
 }
 
+http::Response hit_from(const store::ContentStore::Found& stored, const http::Request& request,
+                        std::string_view our_name) {
+  const auto& entry = *stored.entry;
+  const auto content = content_of(entry, stored.blob);
+  const auto method = request.head().method;
+  auto answer = answer_with({.status = entry.status,
+                             .fields = kept_fields(entry.header_text, our_name),
+                             .size = content.size(),
+                             .is_whole = true},
+                            method, request.fields());
+  mark_as_hit(answer.fields, entry.stored_at,
+              std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now()));
+  answer.fields.add_view("Cache-Status", "propeller-proxy; hit");
+  return response_from(content, std::move(answer), method);
+}
+
+bool fits(const store::Entry& entry, const CacheDecision& decision) {
+  return entry.digest && (!decision.digest || entry.digest == decision.digest);
+}
+
+void count_hit(CacheCounters& counters, const http::Request& request) {
+  if (request.head().method == http::Method::get) counters.count_hit();
+}
+
+}  // namespace
+
+Answer hit_at_once(const CacheParts& parts, const CacheDecision& decision, const http::Request& request) {
+  const auto found = parts.store.find_now(decision.key);
+  if (!found || !fits(*found->entry, decision)) return std::nullopt;
+  count_hit(parts.counters, request);
+  return hit_from(*found, request, parts.name);
+}
+
 CachedHead CachedExchange::head_of(const store::BlobHead& head) const {
-  return {.status = head.status, .fields = kept_fields(head.header_text), .size = head.length};
+  return {.status = head.status, .fields = kept_fields(head.header_text, parts_.name), .size = head.length};
 }
 
 async::awaitable<std::optional<CachedExchange::Stored>> CachedExchange::find(std::string key) const {
   const auto found = co_await parts_.store.find_entry(std::move(key));
-  if (!found || !*found || !(*found)->digest) co_return std::nullopt;
-  if (decision_.digest && (*found)->digest != decision_.digest) co_return std::nullopt;
+  if (!found || !*found || !fits(**found, decision_)) co_return std::nullopt;
   auto blob = co_await parts_.store.find_blob(*(*found)->digest);
   if (!blob) co_return std::nullopt;
   co_return Stored{.entry = *found, .blob = std::move(blob)};
 }
 
 http::Response CachedExchange::answer_from(const Stored& stored) const {
-  const auto& entry = *stored.entry;
-  const auto method = request_.head().method;
-  auto answer = answer_with(
-      {.status = entry.status, .fields = kept_fields(entry.header_text), .size = stored.blob->size(), .is_whole = true},
-      method, request_.fields());
-  mark_as_hit(answer.fields, entry.stored_at,
-              std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now()));
-  answer.fields.add_view("Cache-Status", "propeller-proxy; hit");
-  return response_from(stored.blob, std::move(answer), method);
+  return hit_from(stored, request_, parts_.name);
 }
 
 void CachedExchange::count(bool is_hit) const {
@@ -76,14 +97,16 @@ async::awaitable<Answer> CachedExchange::share(http::Destination destination, co
                        .secret_fields = out.secret_fields,
                        .own_login = decision_.own_login});
   if (decision_.digest) private_key_ = private_key(decision_.key, caller_, matcher_.private_content());
-  if (auto answer = co_await stored_privately()) {
+  auto answer = co_await stored_privately();
+  if (answer) {
     outcome_ = CacheOutcome::hit;
-    count(true);
-    co_return answer;
+  } else if (caller_.login != Caller::Login::none) {
+    answer = co_await share_privately();
+  } else {
+    answer = decision_.may_store ? co_await begin_or_join() : co_await ride_along();
   }
-  count(false);
-  if (caller_.login != Caller::Login::none) co_return co_await share_privately();
-  co_return decision_.may_store ? co_await begin_or_join() : co_await ride_along();
+  count(outcome_ == CacheOutcome::hit);
+  co_return answer;
 }
 
 async::awaitable<Answer> CachedExchange::stored_privately() {

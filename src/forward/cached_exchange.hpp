@@ -9,6 +9,7 @@
 #include "forward/cache_matcher.hpp"
 #include "forward/caller.hpp"
 #include "forward/recent_names.hpp"
+#include "forward/stored_body.hpp"
 #include "http/client.hpp"
 #include "http/server.hpp"
 #include "store/content_store.hpp"
@@ -24,10 +25,14 @@ struct CacheParts {
   CacheFills& fills;
   const Invalidations& invalidations;
   RecentNames& unshared;  ///< URLs whose responses were not for sharing, the last time
-  RecentNames& silent;    ///< origins that did not answer in time, when what was here had to be checked
+  RecentNames& silent;    ///< origins, and tags, that could not say whether what is here still holds
   RecentNames& accepted;  ///< callers whose credentials a registry has accepted
   std::string_view name;  ///< ours in Via
 };
+
+/// A hit that is for everybody and needs no wait, as most hits: what CachedExchange::look_up() would have found.
+[[nodiscard]] std::optional<http::Response> hit_at_once(const CacheParts& parts, const CacheDecision& decision,
+                                                        const http::Request& request);
 
 /// One request that the matcher has taken: answered from the store, along with a download on its way, or as the one
 /// that begins it.
@@ -56,10 +61,7 @@ class CachedExchange {
   [[nodiscard]] CacheOutcome outcome() const { return outcome_; }
 
  private:
-  struct Stored {
-    std::shared_ptr<const store::Entry> entry;
-    std::shared_ptr<const store::OpenBlob> blob;
-  };
+  using Stored = store::ContentStore::Found;
 
   async::awaitable<std::optional<Stored>> find(std::string key) const;
   [[nodiscard]] http::Response answer_from(const Stored& stored) const;
@@ -75,7 +77,6 @@ class CachedExchange {
   async::awaitable<std::optional<http::Response>> follow();
   async::awaitable<std::optional<http::Response>> ride_along();
   [[nodiscard]] CachedHead head_of(const store::BlobHead& head) const;
-  [[nodiscard]] http::Fields kept_fields(std::string_view header_text) const;
   http::Response arriving(const store::BlobHead& head, CacheAnswer answer);
 
   CacheParts parts_;

@@ -101,23 +101,25 @@ async::awaitable<std::unique_ptr<http::BodySource>> CachedParts::body_of_all(con
   for (const auto& slice : chosen.slices) {
     const auto blob = co_await store_.find_blob(*chosen.parts[slice.part].entry.digest);
     if (!blob) co_return nullptr;
-    links.push_back(body_of(blob, slice.range));
+    links.push_back(body_of({.blob = blob}, slice.range));
   }
   if (links.size() == 1) co_return std::move(links.front());
   co_return std::make_unique<ChainedBody>(std::move(links));
 }
 
+cache::Verdict CachedParts::verdict_on(const Part& part, const Question& question) {
+  const auto note = cache::parse_response_note(part.entry.note).value_or(cache::ResponseNote{});
+  const cache::StoredResponse stored{.status = part.entry.status,
+                                     .fields = part.fields,
+                                     .initial_age = note.initial_age,
+                                     .received = cache::sys_seconds(cache::seconds(part.entry.checked_at))};
+  return cache::judge(stored, question.asked, wall_seconds(), question.ttl_max);
+}
+
 async::awaitable<std::optional<CachedParts::Found>> CachedParts::find(Question question) {
   auto parts = co_await list();
-  std::erase_if(parts, [&](Part& part) {
-    const auto note = cache::parse_response_note(part.entry.note).value_or(cache::ResponseNote{});
-    const cache::StoredResponse stored{.status = part.entry.status,
-                                       .fields = part.fields,
-                                       .initial_age = note.initial_age,
-                                       .received = cache::sys_seconds(cache::seconds(part.entry.checked_at))};
-    part.verdict = cache::judge(stored, question.asked, wall_seconds(), question.ttl_max);
-    return part.verdict.use != cache::Verdict::Use::fresh;
-  });
+  for (auto& part : parts) part.verdict = verdict_on(part, question);
+  std::erase_if(parts, [](const Part& part) { return part.verdict.use != cache::Verdict::Use::fresh; });
   auto chosen = choose(std::move(parts), question);
   if (!chosen) co_return std::nullopt;
   auto body = co_await body_of_all(*chosen);

@@ -71,6 +71,7 @@ class CachedParts {
   };
 
   [[nodiscard]] async::awaitable<std::vector<Part>> list();
+  [[nodiscard]] static cache::Verdict verdict_on(const Part& part, const Question& question);
   [[nodiscard]] static std::optional<Chosen> choose(std::vector<Part> parts, const Question& question);
   [[nodiscard]] static std::optional<Chosen> choose_of(std::vector<Part>& parts, std::size_t newest,
                                                        const Question& question);

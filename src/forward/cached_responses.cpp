@@ -50,7 +50,7 @@ async::awaitable<CachedResponses::Found> CachedResponses::find(const std::string
   auto blob = co_await store_.find_blob(*entry->digest);
   if (!blob) co_return found;
   found.response = CachedResponse{.entry = entry,
-                                  .blob = std::move(blob),
+                                  .content = content_of(*entry, std::move(blob)),
                                   .fields = fields_of(entry->header_text),
                                   .note = cache::parse_response_note(entry->note).value_or(cache::ResponseNote{})};
   co_return found;
@@ -97,9 +97,7 @@ async::awaitable<CachedResponse> CachedResponses::confirm(CachedResponse respons
   entry.checked_at = received.time_since_epoch().count();
   response.fields = fields_of(entry.header_text);
   response.entry = std::make_shared<const store::Entry>(entry);
-  const auto there = is_for_others ? co_await entry_of(entry.key) : nullptr;
-  const bool is_same = there && there->digest == before->digest && there->checked_at == before->checked_at;
-  if (is_same) (void)co_await store_.put_entry(std::move(entry));
+  if (is_for_others) (void)co_await store_.replace_entry(before, std::move(entry));
   co_return response;
 }
 

@@ -8,6 +8,7 @@
 #include "cache/entry_note.hpp"
 #include "cache/freshness.hpp"
 #include "cache/storing.hpp"
+#include "forward/stored_body.hpp"
 #include "http/fields.hpp"
 #include "store/content_store.hpp"
 
@@ -16,7 +17,7 @@ namespace propeller::forward {
 /// A response that was kept by the rules of HTTP.
 struct CachedResponse {
   std::shared_ptr<const store::Entry> entry;
-  std::shared_ptr<const store::OpenBlob> blob;
+  StoredContent content;
   http::Fields fields;
   cache::ResponseNote note;
 

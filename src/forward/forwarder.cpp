@@ -91,9 +91,7 @@ http::Response relayed(http::ClientResponse&& from, std::string_view name) {
   return response;
 }
 
-std::string Target::authority() const {
-  return http::Uri{.scheme = scheme, .host = host, .port = port, .target = "/"}.authority();
-}
+std::string Target::authority() const { return http::authority_of(scheme, host, port); }
 
 std::string Target::stored_authority() const {
   return claimed_authority.empty() ? authority() : authority() + " for " + claimed_authority;
@@ -224,10 +222,21 @@ async::awaitable<http::Response> Forwarder::forward(http::Request& request, Targ
                                                : policy->access.check_configured_host(target.host);
   if (!verdict.is_allowed) co_return error_response({Code::not_allowed, Origin::client, std::string(verdict.reason)});
   auto decision = decide(request, target, *policy);
+  if (decision.may_look_up && decision.rules == CacheRules::content) {
+    if (auto hit = hit_at_once(cache_parts(*policy), decision, request))
+      co_return counted(std::move(*hit), CacheOutcome::hit, request, target);
+  }
+  co_return co_await look_further(request, std::move(target), std::move(policy), std::move(decision));
+}
+
+/// Into the store where that takes a wait, and upstream. A coroutine of its own, for what it holds is much and no hit
+/// needs it.
+async::awaitable<http::Response> Forwarder::look_further(http::Request& request, Target target, PolicyPtr policy,
+                                                         CacheDecision decision) {
   const bool is_asked = decision.may_look_up;
   std::optional<CachedExchange> content;
   if (decision.may_look_up && decision.rules == CacheRules::content) {
-    content.emplace(cache_parts(*policy), *policy->cache, request, std::move(decision));
+    content.emplace(cache_parts(*policy), *policy->cache, request, decision);
     if (auto hit = co_await content->look_up()) co_return counted(std::move(*hit), CacheOutcome::hit, request, target);
   }
   auto out = outgoing(request, target, *policy);

@@ -70,6 +70,8 @@ class Forwarder {
   [[nodiscard]] CacheParts cache_parts(const Policy& policy);
   [[nodiscard]] http::Response counted(http::Response response, CacheOutcome outcome, const http::Request& request,
                                        const Target& target);
+  async::awaitable<http::Response> look_further(http::Request& request, Target target, PolicyPtr policy,
+                                                CacheDecision decision);
   async::awaitable<std::optional<http::Response>> answer_by_rules(http::Request& request, CacheDecision decision,
                                                                   const Target& target, const PolicyPtr& policy,
                                                                   const http::Destination& destination,

@@ -11,6 +11,7 @@
 #include "forward/arriving_body.hpp"
 #include "forward/cached_parts.hpp"
 #include "forward/forwarder.hpp"
+#include "forward/silence.hpp"
 #include "forward/stored_body.hpp"
 #include "http/forwarding.hpp"
 
@@ -36,17 +37,6 @@ async::awaitable<void> check(store::ContentStore& store, std::string key, Refres
   (void)co_await refresh.run(std::move(joined->writer), nullptr);
 }
 
-/// "https://example.org:8443"
-std::string_view origin_of(std::string_view url) {
-  const auto host = url.find("://");
-  return url.substr(0, host == std::string_view::npos ? host : url.find('/', host + 3));
-}
-
-/// What takes as long as somebody waits, and would the next time.
-bool is_silence(const Error& error) {
-  return error.origin == Origin::upstream && (error.code == Code::timeout || error.code == Code::dns_failed);
-}
-
 bool asks_for_part(const http::RequestHead& head) {
   constexpr std::array<std::string_view, 4> kConditions{"If-Match", "If-None-Match", "If-Modified-Since",
                                                         "If-Unmodified-Since"};
@@ -70,6 +60,7 @@ HttpExchange::HttpExchange(CacheParts parts, const CacheMatcher& matcher, http::
     : parts_(parts),
       request_(request),
       ttl_max_(matcher.ttl_max()),
+      is_text_compressed_(matcher.is_text_compressed()),
       url_(std::move(decision.key)),
       asked_(cache::request_directives(request.fields())),
       keeping_(decision.keeping),
@@ -85,6 +76,7 @@ Refresh HttpExchange::refresh() const {
            .generation = generation_,
            .is_request_no_store = asked_.no_store,
            .may_be_part = is_for_part_ && !stored_,
+           .is_text_compressed = is_text_compressed_,
            .keeping = keeping_}};
 }
 
@@ -152,7 +144,8 @@ async::awaitable<Answer> HttpExchange::answer(http::Destination destination, con
     if (auto response = co_await ride_along(place_)) co_return response;
   }
   if (may_begin()) co_return co_await share();
-  co_return stored_&& request_.head().method == http::Method::head ? co_await check_by_head() : std::nullopt;
+  if (stored_ && request_.head().method == http::Method::head) co_return co_await check_by_head();
+  co_return std::nullopt;
 }
 
 /// HEAD that tells of the content that is kept brings it up to date.
@@ -164,11 +157,13 @@ async::awaitable<Answer> HttpExchange::check_by_head() {
   parts_.silent.remove(origin_of(url_));
   const bool is_telling = received->status == stored_->entry->status && !asked_.no_store;
   const bool is_same = cache::is_same_content(stored_->fields, received->fields) &&
-                       received->body->length().value_or(stored_->blob->size()) == stored_->blob->size();
+                       received->body->length().value_or(stored_->content.size()) == stored_->content.size();
   if (is_telling && is_same) {
     stored_ = co_await CachedResponses(parts_.store)
-                  .confirm(std::move(*stored_),
-                           {.fields = received->fields, .requested = requested, .credentials = origin_->credentials()});
+                  .confirm(std::move(*stored_), {.fields = received->fields,
+                                                 .requested = requested,
+                                                 .credentials = origin_->credentials(),
+                                                 .keeping = keeping_});
     verdict_ = cache::judge(stored_->stored(keeping_), {}, wall_seconds(), ttl_max_);
     co_return from_store(fmt::format("fwd=stale; fwd-status={}", received->status));
   }
@@ -342,12 +337,14 @@ http::Response HttpExchange::from_store(std::string_view how) {
   auto fields = stored_->fields;
   http::append_via(fields, http::Version::http_1_1, parts_.name);
   const auto method = request_.head().method;
-  auto answer = answer_with(
-      {.status = stored_->entry->status, .fields = std::move(fields), .size = stored_->blob->size(), .is_whole = true},
-      method, request_.fields());
+  auto answer = answer_with({.status = stored_->entry->status,
+                             .fields = std::move(fields),
+                             .size = stored_->content.size(),
+                             .is_whole = true},
+                            method, request_.fields());
   mark_as_hit(answer.fields, stored_->entry->stored_at, verdict_.age);
   add_cache_status(answer.fields, how);
-  return response_from(stored_->blob, std::move(answer), method);
+  return response_from(stored_->content, std::move(answer), method);
 }
 
 Answer HttpExchange::arriving(const store::BlobHead& head, http::Fields fields) {

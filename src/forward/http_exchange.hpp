@@ -61,6 +61,7 @@ class HttpExchange {
   CacheParts parts_;
   http::Request& request_;
   const cache::seconds ttl_max_;
+  const bool is_text_compressed_;
   const std::string url_;  ///< the key
   const cache::RequestDirectives asked_;
   cache::Keeping keeping_;

@@ -47,27 +47,32 @@ bool Mirror::takes(std::string_view path) const {
   return table_ != nullptr && is_registry_path(path.substr(0, path.find('?')));
 }
 
-async::awaitable<http::Response> Mirror::answer(http::Request& request, PolicyPtr policy) {
-  const auto& head = request.head();
+std::expected<Mirror::Route, http::Response> Mirror::route(const http::RequestHead& head) const {
+  const auto answered = [](http::Response response) { return std::unexpected(std::move(response)); };
   if (head.method != http::Method::get && head.method != http::Method::head) {
     auto refused = refusal(kMethodNotAllowed, "UNSUPPORTED", "this is a mirror: it is read, not written");
     refused.fields.add_view("Allow", "GET, HEAD");
-    co_return refused;
+    return answered(std::move(refused));
   }
   const auto query_at = std::min(head.path.find('?'), head.path.size());
-  const auto path = parse_registry_path(head.path.substr(0, query_at));
-  if (!path) co_return refusal(kNotFound, "UNSUPPORTED", "the mirror has no such path");
+  auto path = parse_registry_path(head.path.substr(0, query_at));
+  if (!path) return answered(refusal(kNotFound, "UNSUPPORTED", "the mirror has no such path"));
   const auto query = take_namespace(head.path.substr(std::min(query_at + 1, head.path.size())));
-  const auto choice = table_->choose(*path, query.name);
-  if (!choice) co_return refusal(kNotFound, "NAME_UNKNOWN", choice.error().detail);
-  const auto& registry = *choice->registry;
-  if (path->call == RegistryCall::ping) co_return json_response(kOk, "{}");
+  const auto choice = table_->choose(std::move(*path), query.name);
+  if (!choice) return answered(refusal(kNotFound, "NAME_UNKNOWN", choice.error().detail));
+  if (choice->path.call == RegistryCall::ping) return answered(json_response(kOk, "{}"));
   if (const auto checked = check_names(choice->path); !checked)
-    co_return refusal(kBadRequest, code_for(*path), checked.error().detail);
-
+    return answered(refusal(kBadRequest, code_for(choice->path), checked.error().detail));
   auto wanted = choice->path.to_string();
   if (!query.rest.empty()) wanted += "?" + query.rest;
-  RewrittenRequest rewritten(request, std::move(wanted));
+  return Route{.registry = choice->registry, .path = std::move(wanted), .is_default = choice->is_default};
+}
+
+async::awaitable<http::Response> Mirror::answer(http::Request& request, PolicyPtr policy) {
+  auto route = this->route(request.head());
+  if (!route) co_return std::move(route.error());
+  const auto& registry = *route->registry;
+  RewrittenRequest rewritten(request, std::move(route->path));
   const bool is_our_login = registry.has_credentials() && !request.fields().contains("Authorization");
   auto response = co_await forwarder_.forward(rewritten,
                                               {.scheme = registry.origin.scheme,
@@ -77,7 +82,7 @@ async::awaitable<http::Response> Mirror::answer(http::Request& request, PolicyPt
                                                .is_private = is_our_login},
                                               std::move(policy));
   response.fields.set("OCI-Namespace", registry.name);
-  if (!choice->is_default) name_registry_in_link(response.fields, registry.name);
+  if (!route->is_default) name_registry_in_link(response.fields, registry.name);
   co_return response;
 }
 

@@ -1,6 +1,8 @@
 #pragma once
 
+#include <expected>
 #include <memory>
+#include <string>
 
 #include "forward/forwarder.hpp"
 #include "forward/mirror_table.hpp"
@@ -25,6 +27,15 @@ class Mirror {
   async::awaitable<http::Response> answer(http::Request& request, PolicyPtr policy);
 
  private:
+  /// Whom a request is for, and the path that this one knows.
+  struct Route {
+    const MirrorRegistry* registry = nullptr;
+    std::string path;
+    bool is_default = true;  ///< nothing in the request names the registry
+  };
+  /// Errors: what is answered at once.
+  [[nodiscard]] std::expected<Route, http::Response> route(const http::RequestHead& head) const;
+
   Forwarder& forwarder_;
   const std::shared_ptr<const MirrorTable> table_;  ///< null: there is no mirror
 };

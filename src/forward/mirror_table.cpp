@@ -35,7 +35,7 @@ Result<std::unique_ptr<const MirrorRegistry>> MirrorTable::made_of(const config:
                                                                    const config::ForwardTls& tls) {
   auto url = registry::parse_registry_url(settings.url);
   if (!url) return wrong(settings, url.error().detail);
-  auto origin = http::parse_uri((url->is_plain_http ? "http://" : "https://") + url->host + "/");
+  auto origin = http::parse_uri(url->origin() + "/");
   if (!origin) return wrong(settings, "not a registry's URL");
   auto curl_url = registry::parse_url(origin->to_string());
   if (!curl_url) return wrong(settings, curl_url.error().detail);

@@ -62,7 +62,7 @@ class ProxyCore::ClientHandler final : public http::Handler {
     if (is_for_us) {
       if (auto page = core_.setup_page(request)) co_return std::move(*page);
     }
-    if (!co_await core_.is_authorised(request)) co_return login_required();
+    if (core_.policy_->users && !co_await core_.is_authorised(request)) co_return login_required();
     if (is_for_us && core_.mirror_.takes(head.path)) co_return co_await core_.mirror_.answer(request, core_.policy_);
     if (head.form == http::TargetForm::authority) co_return co_await core_.connect(request);
     // HTTP/2 tells scheme and authority of every request.
@@ -248,7 +248,6 @@ std::optional<http::Response> ProxyCore::setup_page(const http::Request& request
 
 async::awaitable<bool> ProxyCore::is_authorised(http::Request& request) {
   const auto users = policy_->users;
-  if (!users) co_return true;
   auto login = parse_basic(request.fields().find("Proxy-Authorization").value_or(""));
   if (!login) co_return false;
   co_return co_await logins_.is_right(users, std::move(*login));

@@ -1,5 +1,6 @@
 #include "forward/refresh.hpp"
 
+#include "cache/compressible.hpp"
 #include "cache/storing.hpp"
 #include "cache/vary.hpp"
 #include "forward/cache_answer.hpp"
@@ -135,6 +136,8 @@ async::awaitable<Result<Refresh::Outcome>> Refresh::run(std::unique_ptr<store::B
                       .writer = std::move(writer),
                       .url = question_.url,
                       .generation = question_.generation,
+                      .is_text_compressed = question_.is_text_compressed && response.status == kOk &&
+                                            cache::is_compressible(response.fields),
                       .head = std::move(head),
                       .body = std::move(response.body)});
   co_return Outcome(Begun{.status = response.status, .fields = std::move(response.fields)});

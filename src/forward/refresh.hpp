@@ -30,7 +30,8 @@ class Refresh {
     std::optional<CachedResponse> stored;
     std::uint64_t generation = 0;  ///< of the URL, see Invalidations
     bool is_request_no_store = false;
-    bool may_be_part = false;  ///< a range is asked for: a 206 is kept, too
+    bool may_be_part = false;         ///< a range is asked for: a 206 is kept, too
+    bool is_text_compressed = false;  ///< in the store
     cache::Keeping keeping = cache::Keeping::as_said;
   };
 

@@ -1,6 +1,7 @@
 #include "forward/registry_path.hpp"
 
 #include <array>
+#include <cstring>
 
 #include "http/syntax.hpp"
 #include "registry/reference.hpp"
@@ -33,8 +34,10 @@ std::string with_colons(std::string_view text) {
 
 /// Takes the text behind the last slash off.
 std::optional<std::string_view> take_last(std::string_view& path) {
-  const auto slash = path.rfind('/');
-  if (slash == std::string_view::npos || slash == 0 || slash + 1 == path.size()) return std::nullopt;
+  // A digest is long: this looks at many bytes at once, rfind() does not.
+  const auto* const found = static_cast<const char*>(::memrchr(path.data(), '/', path.size()));
+  const auto slash = static_cast<std::size_t>(found != nullptr ? found - path.data() : 0);
+  if (slash == 0 || slash + 1 == path.size()) return std::nullopt;
   const auto last = path.substr(slash + 1);
   path = path.substr(0, slash);
   return last;
@@ -55,12 +58,14 @@ std::string decoded(std::string_view text) {
 
 std::string RegistryPath::to_string() const {
   if (call == RegistryCall::ping) return std::string(kRoot);
-  const auto start = std::string(kRoot) + repository;
-  if (call == RegistryCall::tags) return start + std::string(kTagsList);
+  std::string text;
+  text.reserve(kRoot.size() + repository.size() + kTagsList.size() + reference.size() + 2);
+  text.append(kRoot).append(repository);
+  if (call == RegistryCall::tags) text.append(kTagsList);
   for (const auto& kind : kKinds) {
-    if (kind.call == call) return start + "/" + std::string(kind.name) + "/" + reference;
+    if (kind.call == call) text.append("/").append(kind.name).append("/").append(reference);
   }
-  return start;
+  return text;
 }
 
 bool is_registry_path(std::string_view path) { return path.starts_with(kRoot) || path == "/v2"; }

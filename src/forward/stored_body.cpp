@@ -1,10 +1,19 @@
 #include "forward/stored_body.hpp"
 
+#include "cache/entry_note.hpp"
 #include "forward/chained_body.hpp"
+#include "forward/compressed_text.hpp"
 
 namespace propeller::forward {
 
-std::unique_ptr<http::BodySource> body_of(const std::shared_ptr<const store::OpenBlob>& blob, ByteRange range) {
+StoredContent content_of(const store::Entry& entry, std::shared_ptr<const store::OpenBlob> blob) {
+  const auto note = cache::parse_response_note(entry.note);
+  return {.blob = std::move(blob), .text_size = note && note->is_zstd ? std::optional(entry.size) : std::nullopt};
+}
+
+std::unique_ptr<http::BodySource> body_of(const StoredContent& content, ByteRange range) {
+  const auto& blob = content.blob;
+  if (content.text_size) return std::make_unique<compressed_text::Body>(blob, *content.text_size, range);
   if (!blob->bytes().empty())
     return std::make_unique<http::MemoryBody>(blob, blob->bytes().substr(range.offset, range.count));
   return std::make_unique<http::FileBody>(std::shared_ptr<const base::FileDescriptor>(blob, &blob->file()),
@@ -13,12 +22,11 @@ std::unique_ptr<http::BodySource> body_of(const std::shared_ptr<const store::Ope
 
 namespace {
 
-std::unique_ptr<http::BodySource> several_of(const std::shared_ptr<const store::OpenBlob>& blob,
-                                             const RangeList& list) {
+std::unique_ptr<http::BodySource> several_of(const StoredContent& content, const RangeList& list) {
   ChainedBody::Links links;
   for (const auto& range : list.ranges) {
     links.push_back(std::make_unique<http::MemoryBody>(list.head_of(range)));
-    links.push_back(body_of(blob, range));
+    links.push_back(body_of(content, range));
   }
   links.push_back(std::make_unique<http::MemoryBody>(list.end()));
   return std::make_unique<ChainedBody>(std::move(links));
@@ -32,11 +40,10 @@ http::Response without_body(CacheAnswer answer, http::Method method, std::option
   return response;
 }
 
-http::Response response_from(const std::shared_ptr<const store::OpenBlob>& blob, CacheAnswer answer,
-                             http::Method method) {
-  if (!answer.has_body) return without_body(std::move(answer), method, blob->size());
+http::Response response_from(const StoredContent& content, CacheAnswer answer, http::Method method) {
+  if (!answer.has_body) return without_body(std::move(answer), method, content.size());
   http::Response response{.status = answer.status, .fields = std::move(answer.fields)};
-  response.body = answer.list ? several_of(blob, *answer.list) : body_of(blob, answer.range);
+  response.body = answer.list ? several_of(content, *answer.list) : body_of(content, answer.range);
   return response;
 }
 

@@ -3,10 +3,12 @@
 #include <fmt/format.h>
 
 #include "cache/directives.hpp"
-#include "cache/entry_note.hpp"
 #include "cache/vary.hpp"
 #include "forward/cached_responses.hpp"
 #include "forward/forwarder.hpp"
+#include "forward/silence.hpp"
+#include "registry/kept_tag.hpp"
+#include "registry/retry.hpp"
 
 namespace propeller::forward {
 
@@ -14,7 +16,6 @@ namespace {
 
 namespace asio = async::asio;
 
-constexpr std::string_view kTagMark = " tag ";  // a blank is in no URL
 constexpr int kNotFound = 404, kTooManyRequests = 429, kServerErrors = 500;
 /// Of the entries of one repository that a write looks through.
 constexpr std::size_t kPagesMax = 100;
@@ -70,7 +71,7 @@ async::awaitable<TagLookup::Outcome> TagLookup::resolve(http::Destination destin
                        .secret_fields = out.secret_fields,
                        .own_login = decision_.own_login});
   // Some registries do not say which digest it is.
-  const auto tag = decision_.key + std::string(kTagMark);
+  const auto tag = decision_.key + std::string(registry::kTagMark);
   if (parts_.unshared.contains(tag, std::chrono::steady_clock::now())) co_return std::monostate();
   key_ = tag + cache::variant_of({"accept"}, out.fields);
   if (caller_.login != Caller::Login::none) {
@@ -80,15 +81,21 @@ async::awaitable<TagLookup::Outcome> TagLookup::resolve(http::Destination destin
   }
   auto known = co_await remembered();
   if (known && is_fresh_ && !wants_the_registrys_word(request_.fields())) co_return *known;
+  if (known && is_resting() && !wants_the_registrys_word(request_.fields())) {
+    known->is_stale = true;
+    co_return *known;
+  }
   origin_ = std::make_shared<const ContentOrigin>(parts_.client, std::move(destination), out, false);
   auto answer = co_await ask(known.has_value());
   const bool is_silent = !answer || answer->status == kTooManyRequests || answer->status >= kServerErrors;
   if (known && is_silent) {
+    let_rest(answer);
     known->is_stale = true;
     co_return *known;
   }
   // The rules of HTTP may have something.
   if (!answer) co_return std::monostate();
+  parts_.silent.remove(origin_of(decision_.key));
   co_return co_await judge(std::move(*answer), known);
 }
 
@@ -98,11 +105,28 @@ bool TagLookup::is_accepted() const {
          parts_.accepted.contains(caller_.name, std::chrono::steady_clock::now());
 }
 
+bool TagLookup::is_resting() const {
+  const auto now = std::chrono::steady_clock::now();
+  return parts_.silent.contains(origin_of(decision_.key), now) || parts_.silent.contains(key_, now);
+}
+
+/// Silence is the registry's, trouble may be the tag's alone.
+void TagLookup::let_rest(const Result<http::ClientResponse>& answer) {
+  const auto now = std::chrono::steady_clock::now();
+  if (!answer) {
+    if (is_silence(answer.error())) parts_.silent.add(std::string(origin_of(decision_.key)), now);
+    return;
+  }
+  const auto wanted =
+      registry::parse_retry_after(answer->fields.find("Retry-After").value_or(""), std::chrono::system_clock::now());
+  parts_.silent.add(key_, now, wanted.value_or(matcher_.tag_window()));
+}
+
 async::awaitable<std::optional<TagLookup::Named>> TagLookup::remembered() {
   if (!is_accepted()) co_return std::nullopt;
   const auto entry = co_await parts_.store.find_entry(key_);
   if (!entry || !*entry) co_return std::nullopt;
-  const auto digest = store::BlobDigest::parse(cache::parse_tag_note((*entry)->note).value_or(""));
+  const auto digest = store::BlobDigest::parse(registry::parse_tag_note((*entry)->note).value_or(""));
   if (!digest) co_return std::nullopt;
   const auto age = wall_seconds() - cache::sys_seconds(cache::seconds((*entry)->checked_at));
   is_fresh_ = age >= cache::seconds(0) && age < matcher_.tag_window();
@@ -126,7 +150,7 @@ async::awaitable<TagLookup::Outcome> TagLookup::judge(http::ClientResponse answe
   const auto digest = store::BlobDigest::parse(answer.fields.find("Docker-Content-Digest").value_or(""));
   if (!is_success(answer.status) || !digest) {
     if (is_success(answer.status))
-      parts_.unshared.add(decision_.key + std::string(kTagMark), std::chrono::steady_clock::now());
+      parts_.unshared.add(decision_.key + std::string(registry::kTagMark), std::chrono::steady_clock::now());
     if (known && answer.status == kNotFound) co_await forget();
     if (is_head) co_return relayed(std::move(answer), parts_.name);
     co_return std::monostate();
@@ -138,7 +162,7 @@ async::awaitable<TagLookup::Outcome> TagLookup::judge(http::ClientResponse answe
     const auto now = wall_seconds().time_since_epoch().count();
     // What cannot be remembered is asked for again.
     (void)co_await parts_.store.put_entry(
-        {.key = key_, .note = cache::tag_note(digest->to_string()), .stored_at = now, .checked_at = now});
+        {.key = key_, .note = registry::tag_note(digest->to_string()), .stored_at = now, .checked_at = now});
     if (parts_.invalidations.generation(decision_.key) != generation_) co_await forget();
   }
   if (is_head) co_return relayed(std::move(answer), parts_.name);
@@ -157,7 +181,7 @@ async::awaitable<void> forget_what_names(store::ContentStore& store, std::string
   if (parsed->call != RegistryCall::manifest) co_return;
   const auto repository = origin + path.substr(0, path.rfind("/manifests/"));
   co_await erase_below(store, repository + "/manifests/",
-                       [](std::string_view key) { return key.find(kTagMark) != std::string_view::npos; });
+                       [](std::string_view key) { return key.find(registry::kTagMark) != std::string_view::npos; });
   co_await erase_below(store, repository + "/tags/list", all);
   co_await erase_below(store, repository + "/referrers/", all);
 }

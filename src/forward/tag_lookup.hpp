@@ -13,7 +13,9 @@ namespace propeller::forward {
 ///
 /// Callers with credentials share what is remembered once the registry has accepted them; what was asked without any is
 /// remembered apart.
-/// Pressure: with something to fall back on a silent registry is waited for kPatience at most.
+/// Pressure: with something to fall back on a silent registry is waited for kPatience at most, and then left alone for
+/// a
+///           while, as is one that says 429 or 5xx: for as long as it wants, or another window.
 /// Threads:  one core. Lifetime: of the handler's call; what it refers to outlives it.
 /// Source:   OCI distribution-spec 1.1, "Pulling manifests"
 class TagLookup {
@@ -39,6 +41,8 @@ class TagLookup {
   [[nodiscard]] bool is_accepted() const;
   [[nodiscard]] async::awaitable<std::optional<Named>> remembered();
   [[nodiscard]] async::awaitable<Result<http::ClientResponse>> ask(bool has_fallback) const;
+  [[nodiscard]] bool is_resting() const;
+  void let_rest(const Result<http::ClientResponse>& answer);
   async::awaitable<Outcome> judge(http::ClientResponse answer, std::optional<Named> known);
 
   CacheParts parts_;

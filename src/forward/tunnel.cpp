@@ -40,19 +40,20 @@ awaitable<void> wait_for_one(Either& either) {
 /// What a client asks for inside a tunnel. The target is the tunnel's, whatever Host claims.
 class Tunnels::Handler final : public http::Handler {
  public:
-  Handler(Tunnels& tunnels, Target target) : tunnels_(tunnels), target_(std::move(target)) {}
+  Handler(Tunnels& tunnels, Target target)
+      : tunnels_(tunnels), target_(std::move(target)), authority_(target_.authority()) {}
 
   awaitable<http::Response> handle(http::Request& request) override {
     const auto& head = request.head();
     auto target = target_for(head.authority);
     if (!target || head.form == http::TargetForm::authority)
-      co_return http::text_response(421, "This connection was opened for " + target_.authority() + ".\n");
+      co_return http::text_response(421, "This connection was opened for " + authority_ + ".\n");
     co_return co_await tunnels_.parts_.forwarder.forward(request, std::move(*target), tunnels_.policy_);
   }
 
  private:
   [[nodiscard]] std::optional<Target> target_for(std::string_view authority) const {
-    if (authority.empty()) return target_;  // HTTP/1.0
+    if (authority.empty() || authority == authority_) return target_;  // HTTP/1.0 names none
     const auto claimed = http::parse_uri(target_.scheme + "://" + std::string(authority) + "/");
     if (!claimed || claimed->port != target_.port) return std::nullopt;
     if (claimed->host == target_.host) return target_;
@@ -64,7 +65,8 @@ class Tunnels::Handler final : public http::Handler {
   }
 
   Tunnels& tunnels_;
-  Target target_;
+  const Target target_;
+  const std::string authority_;  ///< the target's, as nearly every request names it
 };
 
 /// What is served inside a tunnel.

@@ -139,7 +139,10 @@ async::awaitable<StreamResult> UpstreamProxy::tunnel_socks(std::string host, std
   (*stream)->set_read_deadline(deadline);
   auto shaken = co_await shake_hands(
       **stream, {.host = std::move(host), .port = port, .user = settings_.username, .password = settings_.password});
-  if (!shaken) co_return std::unexpected(shaken.error());
+  if (!shaken) {
+    shaken.error().detail += " (proxy.upstream)";
+    co_return std::unexpected(std::move(shaken.error()));
+  }
   (*stream)->set_read_deadline(std::nullopt);
   co_return stream;
 }

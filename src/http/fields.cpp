@@ -10,6 +10,7 @@ namespace propeller::http {
 namespace {
 
 constexpr std::size_t kBlockBytes = 512;
+constexpr std::size_t kFieldsUsual = 16;
 
 }  // namespace
 
@@ -95,8 +96,10 @@ std::string_view Fields::keep(std::string_view text) {
 }
 
 char* Fields::allocate(std::size_t bytes) {
+  if (blocks_.empty()) fields_.reserve(kFieldsUsual);
   if (blocks_.empty() || blocks_.back().size - blocks_.back().used < bytes) {
-    const std::size_t size = std::max(bytes, kBlockBytes);
+    // Room for what is usually added on the way.
+    const std::size_t size = std::max(bytes + kBlockBytes / 2, kBlockBytes);
     blocks_.push_back({std::make_unique_for_overwrite<char[]>(size), 0, size});
   }
   Block& block = blocks_.back();

@@ -75,7 +75,9 @@ class Fields {
   /// Copies both texts. Whoever makes a name or value of outside input checks it before (is_token, is_field_value):
   /// the writers ASSERT it, so that no head is ever split.
   void add(std::string_view name, std::string_view value);
-  /// Copies neither: for constants and text that outlives these fields.
+  /// Copies a text that several fields are parts of, for add_view().
+  [[nodiscard]] std::string_view keep(std::string_view text);
+  /// Copies neither: for constants, and text that outlives these fields or is kept by them.
   void add_view(std::string_view name, std::string_view value) { fields_.push_back({name, value}); }
   /// One field of that name with this value, in place of all there were.
   void set(std::string_view name, std::string_view value);
@@ -89,7 +91,6 @@ class Fields {
   void clear();
 
  private:
-  std::string_view keep(std::string_view text);
   char* allocate(std::size_t bytes);
 
   struct Block {

@@ -14,6 +14,7 @@ namespace {
 
 constexpr std::size_t kRequestLineRestBytes = 64;  ///< method, version and blanks beside the target
 constexpr std::size_t kMethodBytesMax = 32;
+constexpr std::size_t kFieldsUsual = 16;
 constexpr std::string_view kLineEnd = "\r\n";
 
 std::unexpected<Refusal> refuse(int status, std::string_view reason) {
@@ -161,6 +162,7 @@ std::expected<std::size_t, Refusal> HeadFinder::find(std::string_view buffer, co
 std::expected<void, Refusal> parse_fields(std::string_view lines, const ParseLimits& limits,
                                           std::vector<Field>& storage) {
   storage.clear();
+  storage.reserve(std::min(limits.fields_max, kFieldsUsual));
   for (;;) {
     const std::string_view line = take_line(lines);
     if (line.empty()) return {};

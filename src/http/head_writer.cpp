@@ -33,6 +33,15 @@ void append_number(std::string& out, std::uint64_t number) {
   out.append(digits.data(), std::to_chars(digits.begin(), digits.end(), number).ptr);
 }
 
+/// All at once: a string that grows line by line is copied several times.
+void reserve_lines(std::string& out, FieldView fields) {
+  constexpr std::size_t kOurLinesBytes = 256;  ///< the first line, date, length and connection
+  constexpr std::size_t kLineExtraBytes = 4;   ///< colon, blank, CR, LF
+  std::size_t bytes = out.size() + kOurLinesBytes;
+  for (const Field& field : fields) bytes += field.name.size() + field.value.size() + kLineExtraBytes;
+  out.reserve(bytes);
+}
+
 bool is_writable(const Field& field) { return is_token(field.name) && is_field_value(field.value); }
 
 void append_framing(std::string& out, const HeadFraming& framing) {
@@ -53,6 +62,7 @@ void append_framing(std::string& out, const HeadFraming& framing) {
 void write_response_head(std::string& out, int status, std::string_view reason, FieldView fields,
                          const HeadFraming& framing) {
   HeadFraming rest = framing;
+  reserve_lines(out, fields);
   out.append("HTTP/1.1 ");
   append_number(out, static_cast<std::uint64_t>(status));
   out.append(" ").append(is_field_value(reason) ? reason : std::string_view()).append("\r\n");
@@ -68,6 +78,7 @@ bool write_request_head(std::string& out, const RequestLine& line, FieldView fie
   const auto is_visible = [](char byte) { return static_cast<unsigned char>(byte) > 0x20 && byte != 0x7f; };
   if (!is_token(line.method) || line.target.empty() || !std::ranges::all_of(line.target, is_visible)) return false;
   if (!std::ranges::all_of(line.host, is_visible)) return false;
+  reserve_lines(out, fields);
   out.append(line.method).append(" ").append(line.target).append(" HTTP/1.1\r\n");
   append_line(out, "Host", line.host);
   for (const Field& field : fields) {

@@ -113,7 +113,9 @@ awaitable<Http1Session::Next> Http1Session::answer(Response response) {
     tasks_.cancel();
     co_await tasks_.join();
   }
-  co_return co_await after_response(is_final);
+  // The usual case is no coroutine of its own.
+  if (is_final || !is_keep_alive_ || is_body_left()) co_return co_await after_response(is_final);
+  co_return next_request();
 }
 
 bool Http1Session::is_last(const Response& response) const {
@@ -214,10 +216,14 @@ awaitable<Http1Session::Next> Http1Session::after_response(bool is_last) {
     co_await linger();
     co_return Next::end;
   }
+  co_return next_request();
+}
+
+Http1Session::Next Http1Session::next_request() {
   if (framed_.is_touched()) {
     stream_.set_timeouts({.read = limits_.idle_timeout, .write = limits_.write_timeout});
   }
-  co_return Next::request;
+  return Next::request;
 }
 
 /// What the handler left of the request's body, so that the next request can be found.

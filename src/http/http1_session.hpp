@@ -72,6 +72,7 @@ class Http1Session final : public ServerSession, public Request {
   awaitable<Result<void>> send_small_file(const FileRange& range);
   awaitable<Next> hand_over(Response& response);
   awaitable<Next> after_response(bool is_last);
+  Next next_request();
   awaitable<void> refuse(Refusal refusal);
   awaitable<void> linger();
   awaitable<bool> drain_body();

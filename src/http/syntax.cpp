@@ -27,9 +27,14 @@ bool is_value_char(char byte) {
 
 constexpr std::array<bool, 256> kTokenTable = make_token_table();
 
-bool is_token(std::string_view text) { return !text.empty() && std::ranges::all_of(text, is_token_char); }
+// Both to the end in any case: a loop without a way out is done for many bytes at once.
 
-/// To the end in any case: without a way out of the loop it is done for many bytes at once.
+bool is_token(std::string_view text) {
+  bool is_token = !text.empty();
+  for (const char byte : text) is_token &= is_token_char(byte);
+  return is_token;
+}
+
 bool is_field_value(std::string_view text) {
   bool is_value = true;
   for (const char byte : text) is_value &= is_value_char(byte);

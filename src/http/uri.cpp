@@ -131,10 +131,13 @@ std::optional<Authority> parse_authority(std::string_view text) {
 }
 
 bool is_path_and_query(std::string_view text) {
-  return text.starts_with('/') && std::ranges::all_of(text, [](char byte) {
-           const auto code = static_cast<unsigned char>(byte);
-           return code > 0x20 && code != 0x7f && byte != '#';
-         });
+  bool is_target = text.starts_with('/');
+  // To the end in any case: a loop without a way out is done for many bytes at once.
+  for (const char byte : text) {
+    const auto code = static_cast<unsigned char>(byte);
+    is_target &= code > 0x20 && code != 0x7f && byte != '#';
+  }
+  return is_target;
 }
 
 std::optional<std::uint16_t> default_port(std::string_view scheme) {
@@ -185,12 +188,15 @@ std::optional<Uri> resolve_reference(const Uri& base, std::string_view reference
   return resolved;
 }
 
-std::string Uri::authority() const {
+std::string authority_of(std::string_view scheme, std::string_view host, std::uint16_t port) {
   const bool is_ipv6 = host.contains(':');
-  std::string text = is_ipv6 ? "[" + host + "]" : host;
+  std::string text;
+  text.append(is_ipv6 ? "[" : "").append(host).append(is_ipv6 ? "]" : "");
   if (port != default_port(scheme)) text.append(":").append(std::to_string(port));
   return text;
 }
+
+std::string Uri::authority() const { return authority_of(scheme, host, port); }
 
 std::string Uri::to_string() const { return scheme + "://" + authority() + target; }
 

@@ -22,6 +22,9 @@ struct Authority {
 /// forbids besides is sent by browsers and curl, and let through.
 [[nodiscard]] bool is_path_and_query(std::string_view text);
 
+/// "host", or "host:port" where the port is not the scheme's; an IPv6 address in brackets.
+[[nodiscard]] std::string authority_of(std::string_view scheme, std::string_view host, std::uint16_t port);
+
 /// An http or https URI in normal form, so that equal ones are equal: scheme and host in lower case, the default port
 /// gone, dot segments resolved, percent signs in upper case and only where they are needed.
 ///
@@ -33,8 +36,7 @@ struct Uri {
   std::uint16_t port = 0;
   std::string target;  ///< path and query, beginning with "/"
 
-  /// "host", or "host:port" where the port is not the scheme's; an IPv6 address in brackets.
-  [[nodiscard]] std::string authority() const;
+  [[nodiscard]] std::string authority() const;  ///< see authority_of()
   [[nodiscard]] std::string to_string() const;
   friend bool operator==(const Uri&, const Uri&) = default;
 };

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/ssl.h>
 #include <openssl/x509.h>
@@ -26,6 +27,12 @@ using CertificatePtr = std::unique_ptr<X509, OpensslFree<::X509_free>>;
 using CertificatesPtr = std::unique_ptr<STACK_OF(X509), OpensslFree<free_certificates>>;
 using KeyPtr = std::unique_ptr<EVP_PKEY, OpensslFree<::EVP_PKEY_free>>;
 using BioPtr = std::unique_ptr<BIO, OpensslFree<::BIO_free>>;
+
+/// Before a call whose failure is asked about. Emptying the queue looks at all of its places, so where nothing is in
+/// it, as nearly always, it is left alone.
+inline void forget_openssl_errors() {
+  if (::ERR_peek_error() != 0) ::ERR_clear_error();
+}
 
 /// Why the last call into OpenSSL on this thread failed, in its words; the queue of errors is empty afterwards.
 [[nodiscard]] std::string openssl_reason();

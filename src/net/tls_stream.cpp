@@ -154,7 +154,7 @@ std::unexpected<Error> TlsStream::broken_before() const {
 awaitable<Result<void>> TlsStream::handshake(std::chrono::steady_clock::time_point deadline) {
   below_->set_read_deadline(deadline);
   for (;;) {
-    ::ERR_clear_error();
+    forget_openssl_errors();
     const int done = ::SSL_do_handshake(ssl_.get());
     if (done == 1) break;
     const int error = ::SSL_get_error(ssl_.get(), done);
@@ -192,7 +192,7 @@ void TlsStream::note_agreement() {
 
 Result<std::optional<std::size_t>> TlsStream::receive_now(std::span<char> room) {
   if (is_broken_) return broken_before();
-  ::ERR_clear_error();
+  forget_openssl_errors();
   std::size_t count = 0;
   if (const int done = ::SSL_read_ex(ssl_.get(), room.data(), room.size(), &count); done != 1) {
     switch (const int error = ::SSL_get_error(ssl_.get(), done)) {
@@ -223,7 +223,7 @@ Result<std::size_t> TlsStream::send_now(std::span<const std::string_view> parts)
   for (;;) {
     const auto record = gather(cursor.parts, scratch);
     if (record.empty()) return total;
-    ::ERR_clear_error();
+    forget_openssl_errors();
     std::size_t count = 0;
     if (const int done = ::SSL_write_ex(ssl_.get(), record.data(), record.size(), &count); done != 1) {
       const int error = ::SSL_get_error(ssl_.get(), done);
@@ -251,7 +251,7 @@ bool TlsStream::has_arrived() {
   if (is_broken_) return true;
   if (::SSL_has_pending(ssl_.get()) == 0 && !below_->has_input()) return false;
   // What came may be a session ticket only.
-  ::ERR_clear_error();
+  forget_openssl_errors();
   char first = 0;
   std::size_t count = 0;
   const int done = ::SSL_peek_ex(ssl_.get(), &first, 1, &count);
@@ -263,7 +263,7 @@ bool TlsStream::has_arrived() {
 
 awaitable<Result<void>> TlsStream::shutdown_write() {
   while (!is_broken_ && (::SSL_get_shutdown(ssl_.get()) & SSL_SENT_SHUTDOWN) == 0) {
-    ::ERR_clear_error();
+    forget_openssl_errors();
     const int done = ::SSL_shutdown(ssl_.get());
     if (done >= 0) break;
     const int error = ::SSL_get_error(ssl_.get(), done);
@@ -281,7 +281,7 @@ void TlsStream::end(void (Stream::*how)()) {
 
 void TlsStream::close() {
   if (!is_broken_ && !is_record_pending_ && ::SSL_is_init_finished(ssl_.get()) == 1) {
-    ::ERR_clear_error();
+    forget_openssl_errors();
     static_cast<void>(::SSL_shutdown(ssl_.get()));
   }
   end(&Stream::close);

@@ -19,18 +19,13 @@ namespace propeller::registry {
 
 namespace {
 
-std::string origin_of(const Reference& reference) {
-  return (reference.is_plain_http ? "http://" : "https://") + reference.host;
-}
-
 std::string blob_url(const Reference& reference, const Digest& digest) {
-  return origin_of(reference) + "/v2/" + reference.repository + "/blobs/" + digest.to_string();
+  return reference.origin() + "/v2/" + reference.repository + "/blobs/" + digest.to_string();
 }
 
 Result<std::pair<Url, HostPolicy>> parse_settings(const config::Registry& settings) {
   const auto registry = parse_registry_url(settings.url);
-  auto url = registry ? parse_url((registry->is_plain_http ? "http://" : "https://") + registry->host)
-                      : Result<Url>(std::unexpected(registry.error()));
+  auto url = registry ? parse_url(registry->origin()) : Result<Url>(std::unexpected(registry.error()));
   if (!url) return fail(Code::bad_config, Origin::client, "PROXY_REGISTRY_URL: " + url.error().detail);
   auto policy = HostPolicy::make(*url, settings.allow, !settings.proxy.empty());
   if (!policy) return std::unexpected(policy.error());
@@ -153,7 +148,7 @@ async::awaitable<Result<std::unique_ptr<BlobStream>>> Client::open_blob(Referenc
                                                                         std::uint64_t size, OnRetry on_retry) {
   State& state = *state_;
   if (state.error()) co_return std::unexpected(*state.error());
-  BlobOrder order{.request = {.registry = origin_of(reference),
+  BlobOrder order{.request = {.registry = reference.origin(),
                               .repository = reference.repository,
                               .target = "blobs/" + digest.to_string(),
                               .what = "blob " + digest.short_hex() + " of " + reference.repository,

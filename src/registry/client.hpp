@@ -42,6 +42,8 @@ class BlobStream {
   virtual async::awaitable<Result<std::span<const std::byte>>> read(std::size_t bytes_max) = 0;
   /// Others get these bytes by way of whoever reads here: who makes them wait should have a reason.
   [[nodiscard]] virtual bool is_awaited() const { return false; }
+  /// It comes from the registry by now, and not by way of the store.
+  [[nodiscard]] virtual bool is_from_registry() const { return true; }
 };
 
 /// What is wrong with the settings, before anything is started with them. Errors: bad_config.

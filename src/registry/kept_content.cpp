@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "async/offload.hpp"
+#include "registry/kept_tag.hpp"
 #include "registry/manifest.hpp"
 
 namespace propeller::registry {
@@ -71,6 +72,21 @@ async::awaitable<std::optional<Document>> KeptContent::find_document(std::string
   if (!text) co_return std::nullopt;
   co_return Document{
       .text = std::move(*text), .content_type = kept_content_type((*entry)->header_text), .digest = *digest};
+}
+
+async::awaitable<std::optional<Digest>> KeptContent::find_tag(const std::string& url) {
+  constexpr std::size_t kFormsMax = 100;
+  const auto prefix = url + std::string(kTagMark);
+  const auto entries = co_await store_.list_entries(prefix, "", kFormsMax);
+  if (!entries) co_return std::nullopt;
+  const store::Entry* newest = nullptr;
+  for (const auto& entry : *entries) {
+    const bool is_for_everybody = entry.key.find(' ', prefix.size()) == std::string::npos;
+    if (is_for_everybody && (newest == nullptr || entry.checked_at > newest->checked_at)) newest = &entry;
+  }
+  if (newest == nullptr) co_return std::nullopt;
+  const auto digest = Digest::parse(parse_tag_note(newest->note).value_or(""));
+  co_return digest ? std::optional(*digest) : std::nullopt;
 }
 
 void KeptContent::keep_document(const std::vector<std::string>& keys, Document document) {

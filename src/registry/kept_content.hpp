@@ -81,6 +81,8 @@ class KeptContent {
   /// Null when there is none, or when what is under the key is not for everybody who may look there.
   [[nodiscard]] async::awaitable<std::shared_ptr<const store::OpenBlob>> find_blob(std::string key);
   [[nodiscard]] async::awaitable<std::optional<Document>> find_document(std::string key);
+  /// What the tag under this URL stood for when a client of the forward proxy asked last, of what anybody may have.
+  [[nodiscard]] async::awaitable<std::optional<Digest>> find_tag(const std::string& url);
   /// Under all of these keys, in the place of what was there, beside whatever the caller does next. Of one key the
   /// last that was said holds, whatever is being written.
   void keep_document(const std::vector<std::string>& keys, Document document);

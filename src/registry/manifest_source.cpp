@@ -9,12 +9,8 @@ namespace propeller::registry {
 
 namespace {
 
-std::string origin_of(const Reference& reference) {
-  return (reference.is_plain_http ? "http://" : "https://") + reference.host;
-}
-
 Result<Url> url_of(const Reference& reference, std::string_view name) {
-  return parse_url(origin_of(reference) + "/v2/" + reference.repository + "/manifests/" + std::string(name));
+  return parse_url(reference.origin() + "/v2/" + reference.repository + "/manifests/" + std::string(name));
 }
 
 /// The registry is not there, or will not say now. Any other status is its word, and no memory speaks against it.
@@ -126,16 +122,29 @@ async::awaitable<Result<Document>> ManifestSource::get_or_remember(const Questio
   auto memory = co_await parts_.kept->find_document(key);
   const auto wanted = Digest::parse(question.name);
   if (memory && wanted && memory->digest != *wanted) memory.reset();
+  const auto remembered = memory ? std::optional(memory->digest) : std::nullopt;
+  if (!memory) memory = co_await told_to_others(question);
   if (memory) memory->is_from_memory = true;
   if (memory && question.is_registry_down) co_return std::move(*memory);
   auto document = co_await ask(question, memory.has_value());
   if (document) {
-    if (!memory || memory->digest != document->digest) co_await remember(question, key, *document);
+    if (remembered != document->digest) co_await remember(question, key, *document);
     co_return std::move(*document);
   }
   if (memory && is_outage(document.error())) co_return std::move(*memory);
   if (memory && is_refusal(document.error().error)) parts_.kept->forget(key);
   co_return std::unexpected(std::move(document.error().error));
+}
+
+/// What a tag stood for when a client of the forward proxy pulled it.
+async::awaitable<std::optional<Document>> ManifestSource::told_to_others(const Question& question) {
+  const auto url = url_of(question.reference, question.name);
+  if (!url || Digest::parse(question.name) || !co_await is_for_everybody(*url)) co_return std::nullopt;
+  const auto digest = co_await parts_.kept->find_tag(shared_key(*url));
+  const auto content = url_of(question.reference, digest ? digest->to_string() : "");
+  if (!digest || !content) co_return std::nullopt;
+  auto document = co_await parts_.kept->find_document(shared_key(*content));
+  co_return document && document->digest == *digest ? std::move(document) : std::nullopt;
 }
 
 async::awaitable<void> ManifestSource::remember(const Question& question, const std::string& key,
@@ -156,7 +165,7 @@ async::awaitable<bool> ManifestSource::is_for_everybody(Url url) {
 }
 
 async::awaitable<Attempt<Document>> ManifestSource::ask(const Question& question, bool has_memory) {
-  const FetchRequest request{.registry = origin_of(question.reference),
+  const FetchRequest request{.registry = question.reference.origin(),
                              .repository = question.reference.repository,
                              .target = "manifests/" + question.name,
                              .what = "manifest " + question.name + " of " + question.reference.repository,

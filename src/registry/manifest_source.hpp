@@ -15,8 +15,8 @@ namespace propeller::registry {
 /// Manifests: from the registry, from what is kept of it, or both.
 ///
 /// A tag is asked for at the registry, and so is whatever needs a login: rights and tags change. What they were last is
-/// taken when the registry does not answer (down, 429, 5xx). A digest that anybody may have is taken from the store,
-/// and downloaded once for all who ask meanwhile.
+/// taken when the registry does not answer (down, 429, 5xx): what it told us, or else the clients of the forward proxy.
+/// A digest that anybody may have is taken from the store, and downloaded once for all who ask meanwhile.
 ///
 /// Errors:   those of the Fetcher; digest_mismatch; too_large.
 /// Threads:  one core. Lifetime: all outlive it.
@@ -47,6 +47,7 @@ class ManifestSource {
   async::awaitable<Result<Document>> get_or_remember(const Question& question, const std::string& key);
   async::awaitable<Result<Document>> download(const Question& question, Digest digest, const std::string& key,
                                               std::unique_ptr<store::BlobWriter> writer);
+  async::awaitable<std::optional<Document>> told_to_others(const Question& question);
   async::awaitable<std::optional<Document>> ride_along(store::BlobReader& reader, Digest digest);
   async::awaitable<void> remember(const Question& question, const std::string& key, const Document& document);
   async::awaitable<Attempt<Document>> ask(const Question& question, bool has_memory);

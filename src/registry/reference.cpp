@@ -140,6 +140,10 @@ Result<void> take_name(std::string_view text, Reference& reference) {
   return {};
 }
 
+std::string origin_of(const std::string& host, bool is_plain_http) {
+  return (is_plain_http ? "http://" : "https://") + host;
+}
+
 }  // namespace
 
 Result<void> check_repository(std::string_view text) {
@@ -164,6 +168,10 @@ Result<void> check_tag(std::string_view text) {
 }
 
 std::string Reference::manifest_name() const { return digest ? digest->to_string() : tag; }
+
+std::string Reference::origin() const { return origin_of(host, is_plain_http); }
+
+std::string RegistryUrl::origin() const { return origin_of(host, is_plain_http); }
 
 std::string Reference::to_string() const {
   // A host of one label is told from a repository's first component by its scheme alone.

@@ -18,6 +18,8 @@ struct Reference {
   std::optional<Digest> digest;
   std::string path;  ///< after '#': which module of an archive or of several layers
 
+  /// "https://host", or with http.
+  [[nodiscard]] std::string origin() const;
   /// What the manifest is asked for by: the digest if there is one, else the tag.
   [[nodiscard]] std::string manifest_name() const;
   /// [scheme://]host/repository:tag@digest#path, for logs and as a key. Read without a default registry it is the
@@ -34,6 +36,9 @@ struct RegistryUrl {
   std::string host;  ///< "registry-1.docker.io" for docker.io
   bool is_plain_http = false;
   std::string prefix;  ///< put before repositories; no slash at either end
+
+  /// As Reference's.
+  [[nodiscard]] std::string origin() const;
 };
 
 /// Limits of what parse_reference() takes.

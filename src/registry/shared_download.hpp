@@ -36,6 +36,7 @@ class SharedDownload final : public BlobStream {
   async::awaitable<Result<void>> open();
   async::awaitable<Result<std::span<const std::byte>>> read(std::size_t bytes_max) override;
   [[nodiscard]] bool is_awaited() const override { return writer_ && writer_->reader_count() > 0; }
+  [[nodiscard]] bool is_from_registry() const override { return download_ != nullptr; }
 
  private:
   async::awaitable<bool> follow();

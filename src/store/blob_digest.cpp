@@ -12,11 +12,17 @@ namespace {
 
 constexpr std::string_view kHexDigits = "0123456789abcdef";
 
-std::optional<std::uint8_t> digit_value(char digit) {
-  const auto place = kHexDigits.find(digit);
-  if (place == std::string_view::npos) return std::nullopt;
-  return static_cast<std::uint8_t>(place);
-}
+constexpr std::uint8_t kNoDigit = 0xff;
+
+constexpr auto kDigitValues = [] {
+  std::array<std::uint8_t, 256> values{};
+  values.fill(kNoDigit);
+  for (std::size_t value = 0; value < kHexDigits.size(); ++value)
+    values[static_cast<unsigned char>(kHexDigits[value])] = static_cast<std::uint8_t>(value);
+  return values;
+}();
+
+std::uint8_t digit_value(char digit) { return kDigitValues[static_cast<unsigned char>(digit)]; }
 
 const EVP_MD* method_of(DigestAlgorithm algorithm) {
   return algorithm == DigestAlgorithm::sha256 ? EVP_sha256() : EVP_sha512();
@@ -41,8 +47,8 @@ Result<BlobDigest> BlobDigest::parse(std::string_view text) {
   for (std::size_t i = 0; i < digest.byte_count(); ++i) {
     const auto high = digit_value(text[2 * i]);
     const auto low = digit_value(text[2 * i + 1]);
-    if (!high || !low) return refuse();
-    digest.bytes_[i] = static_cast<std::uint8_t>(*high << 4 | *low);
+    if (high == kNoDigit || low == kNoDigit) return refuse();
+    digest.bytes_[i] = static_cast<std::uint8_t>(high << 4 | low);
   }
   return digest;
 }

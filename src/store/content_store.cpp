@@ -136,6 +136,19 @@ async::awaitable<Result<void>> ContentStore::erase_blob(BlobDigest digest) {
   });
 }
 
+async::awaitable<Result<bool>> ContentStore::erase_unnamed_blob(BlobDigest digest) {
+  if (!state_->depot.is_open()) co_return false;
+  co_return co_await async::offload(state_->pool, [&depot = state_->depot, digest]() -> Result<bool> {
+    const auto row = depot.catalogue().row(digest);
+    if (!row || row->is_pinned) return false;
+    const auto is_named = depot.index().is_named(digest);
+    if (!is_named) return std::unexpected(is_named.error());
+    // An entry that comes at this moment goes with its blob: a miss, no more.
+    if (!*is_named) depot.remove(digest);
+    return !*is_named;
+  });
+}
+
 std::optional<BlobInfo> ContentStore::blob_info(const BlobDigest& digest) const {
   const auto row = state_->depot.catalogue().row(digest);
   return row ? std::optional(info_of(*row)) : std::nullopt;
@@ -160,6 +173,18 @@ async::awaitable<Result<std::vector<BlobInfo>>> ContentStore::list_unnamed_blobs
 }
 
 async::awaitable<Result<void>> ContentStore::put_entry(Entry entry) { return state_->entries.put(std::move(entry)); }
+
+std::optional<ContentStore::Found> ContentStore::find_now(const std::string& key) {
+  auto entry = state_->entries.find_hot(key);
+  if (!entry || !entry->digest) return std::nullopt;
+  auto opening = state_->depot.open_blob(*entry->digest);
+  if (!opening.blob) return std::nullopt;
+  return Found{.entry = std::move(entry), .blob = std::move(opening.blob)};
+}
+
+async::awaitable<Result<void>> ContentStore::replace_entry(std::shared_ptr<const Entry> before, Entry entry) {
+  return state_->entries.put(std::move(entry), std::move(before));
+}
 
 async::awaitable<Result<std::shared_ptr<const Entry>>> ContentStore::find_entry(std::string key) {
   return state_->entries.find(std::move(key));

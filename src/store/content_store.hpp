@@ -107,6 +107,8 @@ class ContentStore {
   [[nodiscard]] async::awaitable<Result<void>> pin_blob(BlobDigest digest, bool is_pinned);
   /// With every entry that names it.
   [[nodiscard]] async::awaitable<Result<void>> erase_blob(BlobDigest digest);
+  /// False: it stays, since an entry names it or it is pinned, or it was not there.
+  async::awaitable<Result<bool>> erase_unnamed_blob(BlobDigest digest);
   [[nodiscard]] std::optional<BlobInfo> blob_info(const BlobDigest& digest) const;
   [[nodiscard]] std::vector<BlobInfo> pinned_blobs() const;
   /// At most `count` (kPageMax) that no entry names, in the order of their digests, those after `after`.
@@ -117,6 +119,17 @@ class ContentStore {
 
   /// Replaces what was under the key. Errors: too_large; not_found when its blob is not there; io.
   [[nodiscard]] async::awaitable<Result<void>> put_entry(Entry entry);
+  /// The same if what is under the key has the body of `before` still, and was not checked since. Errors: not_found,
+  /// too, when it is another.
+  [[nodiscard]] async::awaitable<Result<void>> replace_entry(std::shared_ptr<const Entry> before, Entry entry);
+  /// An entry with its blob.
+  struct Found {
+    std::shared_ptr<const Entry> entry;
+    std::shared_ptr<const OpenBlob> blob;
+  };
+  /// What needs no wait: an entry that is in memory, and a blob that is not in doubt. Counts as a use. When there is
+  /// nothing, find_entry() and find_blob() may still find it.
+  [[nodiscard]] std::optional<Found> find_now(const std::string& key);
   /// Null when there is none.
   [[nodiscard]] async::awaitable<Result<std::shared_ptr<const Entry>>> find_entry(std::string key);
   [[nodiscard]] async::awaitable<Result<bool>> erase_entry(std::string key);

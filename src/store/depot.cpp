@@ -312,6 +312,11 @@ std::shared_ptr<const OpenBlob> Draft::publish(const BlobDigest& digest, std::ui
   depot_.catalogue_.add(row, reserved_, victims);
   if (const auto added = depot_.catalogue_.row(digest)) static_cast<void>(depot_.index_.put_blobs({*added}));
   depot_.remove_files(victims);
+  // Who erased the same content between the file's name and its row took the name with it.
+  if (!depot_.directory_.open_blob(digest).is_open()) {
+    depot_.remove(digest);
+    return nullptr;
+  }
   depot_.probe_.stored.add();
   depot_.probe_.stored_bytes.add(size);
   depot_.show();

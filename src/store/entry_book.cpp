@@ -48,16 +48,17 @@ Result<void> EntryBook::load() {
   return depot_.index().for_each_key([this](std::string_view key) { keys_.insert(hash_of(key)); });
 }
 
-async::awaitable<Result<void>> EntryBook::put(Entry entry) {
+async::awaitable<Result<void>> EntryBook::put(Entry entry, std::shared_ptr<const Entry> before) {
   if (auto small = refuse_if_large(entry); !small) co_return small;
   if (!depot_.is_open()) co_return std::unexpected(not_open());
   if (!has_body(entry)) co_return fail(Code::not_found, Origin::internal, "the entry's body is not in the store");
   const auto shared = std::make_shared<const Entry>(std::move(entry));
   const auto dropped = std::make_shared<std::vector<std::string>>();
   hot_.erase(shared->key);
-  auto written = co_await committed([this, shared, dropped](auto done) {
-    return depot_.index().put_entry(shared, depot_.options().entries_max, dropped, std::move(done));
-  });
+  const StoreIndex::EntryWrite write{
+      .entry = shared, .before = std::move(before), .entries_max = depot_.options().entries_max, .dropped = dropped};
+  auto written =
+      co_await committed([this, write](auto done) { return depot_.index().put_entry(write, std::move(done)); });
   if (!written) co_return written;
   for (const std::string& key : *dropped) {
     if (key != shared->key) forget(key);
@@ -78,7 +79,12 @@ async::awaitable<Result<std::shared_ptr<const Entry>>> EntryBook::find(std::stri
   const std::uint64_t generation = hot_.generation(key);
   auto found = co_await async::offload(pool_, [this, key] { return depot_.index().find_entry(key); });
   if (!found) co_return std::unexpected(found.error());
-  if (!*found || !has_body(**found)) co_return Found(nullptr);
+  if (!*found) co_return Found(nullptr);
+  if (!has_body(**found)) {
+    // Another one has come to its place meanwhile, perhaps.
+    auto newer = hot_.find(key);
+    co_return Found(newer && has_body(*newer) ? std::move(newer) : nullptr);
+  }
   hot_.put_if(generation, *found);
   co_return found;
 }

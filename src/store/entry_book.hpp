@@ -26,8 +26,11 @@ class EntryBook {
 
   [[nodiscard]] Result<void> load();
 
-  [[nodiscard]] async::awaitable<Result<void>> put(Entry entry);
+  /// In the place of `before`, or of whatever is there when that is null.
+  [[nodiscard]] async::awaitable<Result<void>> put(Entry entry, std::shared_ptr<const Entry> before = nullptr);
   [[nodiscard]] async::awaitable<Result<std::shared_ptr<const Entry>>> find(std::string key);
+  /// Null when it is not in memory. Whether its blob is still there is not looked at.
+  [[nodiscard]] std::shared_ptr<const Entry> find_hot(const std::string& key) { return hot_.find(key); }
   [[nodiscard]] async::awaitable<Result<bool>> erase(std::string key);
   [[nodiscard]] async::awaitable<Result<std::vector<Entry>>> list(std::string prefix, std::string after,
                                                                   std::size_t count);

@@ -138,7 +138,17 @@ Result<void> delete_entry(db::Connection& connection, const std::string& key, st
   }
 }
 
-Result<bool> is_named(db::Connection& connection, const BlobDigest& digest) {
+/// With the same body, and not checked since.
+Result<bool> is_there(db::Connection& connection, const Entry& entry) {
+  auto found = connection.prepare("SELECT digest, checked_at FROM entries WHERE key = ?");
+  if (!found) return std::unexpected(found.error());
+  auto row = found->bind(1, entry.key).step();
+  if (!row || !*row) return row;
+  const auto digest = found->is_null(0) ? std::nullopt : unpack_digest(found->bytes(0));
+  return digest == entry.digest && found->number(1) == entry.checked_at;
+}
+
+Result<bool> names(db::Connection& connection, const BlobDigest& digest) {
   const auto packed = pack_digest(digest);
   auto found = connection.prepare("SELECT 1 FROM entries WHERE digest = ? LIMIT 1");
   if (!found) return std::unexpected(found.error());
@@ -224,12 +234,16 @@ bool StoreIndex::erase_blobs(std::vector<BlobDigest> digests, OnKey on_entry, Do
       std::move(done));
 }
 
-bool StoreIndex::put_entry(std::shared_ptr<const Entry> entry, std::size_t entries_max,
-                           std::shared_ptr<std::vector<std::string>> dropped, Done done) {
+bool StoreIndex::put_entry(EntryWrite write, Done done) {
   return database_.submit(
-      [entry = std::move(entry), entries_max, dropped = std::move(dropped)](db::Connection& connection) {
-        auto written = write_entry(connection, *entry);
-        return written ? trim_entries(connection, entries_max, *dropped) : written;
+      [write = std::move(write)](db::Connection& connection) -> Result<void> {
+        if (write.before) {
+          const auto is_same = is_there(connection, *write.before);
+          if (!is_same) return std::unexpected(is_same.error());
+          if (!*is_same) return fail(Code::not_found, Origin::internal, "another entry is there by now, or none");
+        }
+        auto written = write_entry(connection, *write.entry);
+        return written ? trim_entries(connection, write.entries_max, *write.dropped) : written;
       },
       std::move(done));
 }
@@ -257,7 +271,7 @@ bool StoreIndex::erase_entries(std::vector<std::string> keys, std::shared_ptr<st
         digests.erase(end, last);
         unnamed->clear();
         for (const BlobDigest& digest : digests) {
-          const auto named = is_named(connection, digest);
+          const auto named = names(connection, digest);
           if (!named) return std::unexpected(named.error());
           if (!*named) unnamed->push_back(digest);
         }
@@ -301,6 +315,18 @@ Result<std::vector<BlobRow>> StoreIndex::list_unnamed(const std::optional<BlobDi
   });
   if (!read) return std::unexpected(read.error());
   return found;
+}
+
+Result<bool> StoreIndex::is_named(const BlobDigest& digest) {
+  bool is_named = false;
+  auto read = database_.read([&](db::Connection& connection) -> Result<void> {
+    const auto found = names(connection, digest);
+    if (!found) return std::unexpected(found.error());
+    is_named = *found;
+    return {};
+  });
+  if (!read) return std::unexpected(read.error());
+  return is_named;
 }
 
 bool StoreIndex::erase_all_entries(Done done) {

@@ -42,9 +42,14 @@ class StoreIndex {
   bool put_blobs(std::vector<BlobRow> rows, Done done = {});
   /// With the entries whose body they are; `on_entry` hears of each, on the index's thread.
   bool erase_blobs(std::vector<BlobDigest> digests, OnKey on_entry = {}, Done done = {});
-  /// The oldest go until there are `entries_max`; their keys are in `dropped` when `done` is called.
-  bool put_entry(std::shared_ptr<const Entry> entry, std::size_t entries_max,
-                 std::shared_ptr<std::vector<std::string>> dropped, Done done);
+  struct EntryWrite {
+    std::shared_ptr<const Entry> entry;
+    std::shared_ptr<const Entry> before;                ///< has to be there still; null: whatever is there
+    std::size_t entries_max = 0;                        ///< the oldest go until there are so many
+    std::shared_ptr<std::vector<std::string>> dropped;  ///< their keys, when `done` is called
+  };
+  /// `done` hears not_found when another entry than `before`, or none, is there.
+  bool put_entry(EntryWrite write, Done done);
   bool erase_entry(std::string key, Done done);
   /// With `done`, `unnamed` has the digests that they named and no other entry does.
   bool erase_entries(std::vector<std::string> keys, std::shared_ptr<std::vector<BlobDigest>> unnamed, Done done);
@@ -56,6 +61,8 @@ class StoreIndex {
   [[nodiscard]] Result<std::shared_ptr<const Entry>> find_entry(const std::string& key);
   [[nodiscard]] Result<std::vector<Entry>> list_entries(const std::string& prefix, const std::string& after,
                                                         std::size_t count);
+  /// Is it the body of an entry?
+  [[nodiscard]] Result<bool> is_named(const BlobDigest& digest);
   /// Blobs that no entry names, in the order of their digests.
   [[nodiscard]] Result<std::vector<BlobRow>> list_unnamed(const std::optional<BlobDigest>& after, std::size_t count);
 

@@ -267,7 +267,14 @@ async::awaitable<Result<void>> ImageSource::download(std::shared_ptr<Image> imag
   auto blob = co_await client_.open_blob(origin.reference, origin.layer.digest, origin.layer.size,
                                          on_retry(origin.transfer, image->retries));
   if (!blob) co_return std::unexpected(blob.error());
-  probe_.downloads.add();
+  // What rides along on another's download may have to go on alone.
+  bool is_counted = false;
+  const auto count = [&](std::size_t bytes) {
+    if (!(*blob)->is_from_registry()) return;
+    if (!std::exchange(is_counted, true)) probe_.downloads.add();
+    probe_.downloaded_bytes.add(bytes);
+  };
+  count(0);
 
   auto kind = registry::ContentKind::unknown;
   bool is_judged = false;
@@ -276,7 +283,7 @@ async::awaitable<Result<void>> ImageSource::download(std::shared_ptr<Image> imag
     if (!bytes) co_return std::unexpected(bytes.error());
     const bool is_end = bytes->empty();
     if (auto appended = file->append(*bytes); !appended) co_return std::unexpected(appended.error());
-    probe_.downloaded_bytes.add(bytes->size());
+    if (!is_end) count(bytes->size());
     if (!is_judged && (is_end || file->written() >= registry::kSniffBytes || file->written() == origin.layer.size)) {
       std::array<std::byte, registry::kSniffBytes> head;
       kind = registry::sniff(std::span(head).first(read_head(*file, head)));

@@ -1,5 +1,7 @@
 #include "tier/reach.hpp"
 
+#include <algorithm>
+
 #include "observe/log.hpp"
 
 namespace propeller::tier {
@@ -9,8 +11,14 @@ using observe::kv;
 namespace {
 
 constexpr std::size_t kProbeBytesMax = 64 * 1024;
+constexpr std::size_t kDoublingsMax = 16;
 
 }  // namespace
+
+std::chrono::milliseconds rest_after(std::size_t failures, std::chrono::milliseconds first) {
+  const auto doublings = std::min(failures - std::min<std::size_t>(failures, 1), kDoublingsMax);
+  return std::min(first * (1 << doublings), std::max(first, kRestMax));
+}
 
 std::string Reach::reason() const {
   const std::scoped_lock lock(mutex_);
@@ -46,11 +54,13 @@ async::awaitable<void> Reach::watch() {
     if (answer) {
       set_up();
       while (is_up()) co_await failed_.wait();
+      ++failures_;
     } else {
       probe_.read_errors.add();
       set_out(answer.error());
     }
-    co_await async::sleep_for(rest_);
+    // What only we have asked in vain for costs nobody anything.
+    co_await sleep_(rest_after(failures_, rest_));
   }
 }
 

@@ -74,7 +74,8 @@ Error refusal(int status, std::string_view code) {
 }  // namespace
 
 Result<std::unique_ptr<S3Client>> S3Client::make(const async::asio::any_io_executor& executor,
-                                                 const config::SecondTier& settings) {
+                                                 const config::SecondTier& settings,
+                                                 std::chrono::milliseconds upload_time_max) {
   const bool has_scheme = settings.endpoint.contains("://");
   auto text = (has_scheme ? "" : "https://") + settings.endpoint;
   while (text.ends_with('/')) text.pop_back();
@@ -82,12 +83,12 @@ Result<std::unique_ptr<S3Client>> S3Client::make(const async::asio::any_io_execu
   if (!url) return fail(Code::bad_config, Origin::client, "cache.second_tier.endpoint: " + url.error().detail);
   auto policy = registry::HostPolicy::make(*url, {});
   if (!policy) return std::unexpected(policy.error());
-  return std::unique_ptr<S3Client>(
-      new S3Client(executor, settings, fmt::format("{}/{}/", text, settings.bucket), std::move(*policy)));
+  return std::unique_ptr<S3Client>(new S3Client(executor, settings, upload_time_max,
+                                                fmt::format("{}/{}/", text, settings.bucket), std::move(*policy)));
 }
 
-S3Client::S3Client(const async::asio::any_io_executor& executor, const config::SecondTier& settings, std::string base,
-                   registry::HostPolicy policy)
+S3Client::S3Client(const async::asio::any_io_executor& executor, const config::SecondTier& settings,
+                   std::chrono::milliseconds upload_time_max, std::string base, registry::HostPolicy policy)
     : multi_(executor),
       base_(std::move(base)),
       access_key_(settings.access_key),
@@ -95,7 +96,7 @@ S3Client::S3Client(const async::asio::any_io_executor& executor, const config::S
       signature_(fmt::format("aws:amz:{}:s3", settings.region)),
       policy_(std::move(policy)),
       reading_(timeouts(settings, kFirstByteTimeout)),
-      writing_(timeouts(settings, kUploadTimeMax)) {}
+      writing_(timeouts(settings, upload_time_max)) {}
 
 void S3Client::sign(CURL* handle) const {
   curl_easy_setopt(handle, CURLOPT_AWS_SIGV4, signature_.c_str());
@@ -169,8 +170,15 @@ async::awaitable<Result<void>> S3Client::put(std::string name, ObjectSource sour
     curl_easy_setopt(handle, CURLOPT_LOW_SPEED_LIMIT, static_cast<long>(kUploadRateMin));
     curl_easy_setopt(handle, CURLOPT_LOW_SPEED_TIME, kUploadSlowSeconds);
   };
+  const auto began = std::chrono::steady_clock::now();
   const auto answer = co_await ask(request(writing_, name, source.sha256, adjust));
-  if (!answer) co_return std::unexpected(answer.error());
+  if (!answer) {
+    // It was taken all that time, or curl had ended it before: a server that takes nothing is another matter.
+    const bool had_its_time = std::chrono::steady_clock::now() - began >= writing_.first_byte_timeout;
+    if (answer.error().code == Code::timeout && had_its_time)
+      co_return fail(Code::bad_request, Origin::upstream, "the second tier takes this object too slowly");
+    co_return std::unexpected(answer.error());
+  }
   if (!*answer) co_return std::unexpected(refusal(kNotFound, ""));
   co_await (*answer)->drain();
   co_return Result<void>();

@@ -30,8 +30,8 @@ struct ObjectSource {
 
 /// Objects of one bucket, over libcurl with its SigV4, by path-style names.
 ///
-/// Errors:   registry_unavailable or timeout, with what the server said; bad_request: it refuses this object. One that
-///           is not there is no error; a bucket that is not, is one.
+/// Errors:   registry_unavailable or timeout, with what the server said; bad_request: it refuses this object, or has
+///           not got it in the time of one. One that is not there is no error; a bucket that is not, is one.
 /// Bound:    kConnectTimeout, kFirstByteTimeout and kStallTimeout of who reads; an upload has kUploadTimeMax, and has
 ///           to make kUploadRateMin.
 /// Threads:  one core, which may wait for a disk: files are read there.
@@ -46,8 +46,9 @@ class S3Client {
   static constexpr std::uint64_t kUploadRateMin = 16 * 1024;  ///< bytes a second
 
   /// Errors: bad_config: an endpoint that is no URL.
-  [[nodiscard]] static Result<std::unique_ptr<S3Client>> make(const async::asio::any_io_executor& executor,
-                                                              const config::SecondTier& settings);
+  [[nodiscard]] static Result<std::unique_ptr<S3Client>> make(
+      const async::asio::any_io_executor& executor, const config::SecondTier& settings,
+      std::chrono::milliseconds upload_time_max = kUploadTimeMax);
 
   using Body = std::unique_ptr<registry::Exchange>;
 
@@ -61,8 +62,8 @@ class S3Client {
   [[nodiscard]] async::awaitable<Result<void>> put(std::string name, ObjectSource source);
 
  private:
-  S3Client(const async::asio::any_io_executor& executor, const config::SecondTier& settings, std::string base,
-           registry::HostPolicy policy);
+  S3Client(const async::asio::any_io_executor& executor, const config::SecondTier& settings,
+           std::chrono::milliseconds upload_time_max, std::string base, registry::HostPolicy policy);
   [[nodiscard]] Body request(const config::Registry& timeouts, std::string_view name, std::string_view sha256,
                              std::function<void(CURL*)> adjust);
   [[nodiscard]] async::awaitable<Result<Body>> ask(Body exchange);

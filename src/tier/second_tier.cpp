@@ -46,7 +46,7 @@ SecondTier::Parts::Parts(async::Core& core, std::unique_ptr<S3Client> s3, const 
     : client(std::move(s3)),
       names(options.settings.prefix),
       tasks(core.executor()),
-      reach(core.executor(), *client, names.probe(), probe, options.rest),
+      reach(core.executor(), *client, names.probe(), probe, options.rest, options.sleep),
       uploader(*client, names, probe, tasks, options.rest),
       taker(core.executor(), *client, names, store, uploader, probe) {}
 
@@ -56,7 +56,7 @@ SecondTier::SecondTier(SecondTierOptions options, store::ContentStore& store, Pr
 SecondTier::~SecondTier() { stop(); }
 
 Result<void> SecondTier::start() {
-  auto client = S3Client::make(core_.executor(), options_.settings);
+  auto client = S3Client::make(core_.executor(), options_.settings, options_.upload_time_max);
   if (!client) return std::unexpected(client.error());
   parts_ = std::make_unique<Parts>(core_, std::move(*client), options_, store_, probe_);
   is_running_ = true;
@@ -117,6 +117,7 @@ async::awaitable<void> SecondTier::fulfil(std::shared_ptr<Wish> wish) {
     parts_->reach.fail(taken.error());
   } else {
     (*taken ? probe_.hits : probe_.misses).add();
+    if (*taken) parts_->reach.succeed();
     wish->is_there = *taken;
   }
 }

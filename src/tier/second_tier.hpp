@@ -22,7 +22,9 @@ namespace propeller::tier {
 
 struct SecondTierOptions {
   config::SecondTier settings;
-  std::chrono::milliseconds rest{5'000};  ///< after a failure, before it is asked again
+  std::chrono::milliseconds rest{5'000};  ///< after the first failure, before it is asked again
+  Reach::Sleep sleep = &async::sleep_for;
+  std::chrono::milliseconds upload_time_max = S3Client::kUploadTimeMax;
 };
 
 /// A bucket behind the store that several proxies share: what one of them has fetched, the others need not.

@@ -85,8 +85,7 @@ async::awaitable<Result<bool>> Taker::download(const Record& record, store::Blob
     distrust(record, "another length");
     co_return false;
   }
-  if (auto begun = co_await writer.begin({.header_text = {}, .length = record.size, .validator = {}}); !begun)
-    co_return std::unexpected(begun.error());
+  if (!co_await writer.begin({.header_text = {}, .length = record.size, .validator = {}})) co_return false;
   auto copied = co_await copy(**object, record, writer);
   if (!copied || !*copied) co_return copied;
   const auto blob = co_await writer.finish();

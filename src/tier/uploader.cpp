@@ -1,7 +1,5 @@
 #include "tier/uploader.hpp"
 
-#include <algorithm>
-
 #include "observe/log.hpp"
 
 namespace propeller::tier {
@@ -20,11 +18,12 @@ std::string sha256_of(std::string_view text) {
 
 void Uploader::add(Record record, std::shared_ptr<const store::OpenBlob> blob) {
   const bool rests = std::chrono::steady_clock::now() < rests_until_;
-  const bool is_too_much = waiting_.size() >= kWaitingMax || record.size > kObjectBytesMax ||
-                           (held_bytes_ > 0 && record.size > kHeldBytesMax - std::min(held_bytes_, kHeldBytesMax));
-  if (rests || is_too_much) return probe_.dropped.add();
+  const bool has_place = waiting_.size() < kWaitingMax && record.size <= kObjectBytesMax &&
+                         (held_bytes_ == 0 || held_bytes_ + record.size <= kHeldBytesMax);
+  auto text = rests || !has_place ? std::nullopt : format_record(record);
+  if (!text) return probe_.dropped.add();
   held_bytes_ += record.size;
-  waiting_.push_back({std::move(record), std::move(blob)});
+  waiting_.push_back({std::move(record), std::move(*text), std::move(blob)});
   show();
   if (workers_ == kAtOnce) return;
   ++workers_;
@@ -91,8 +90,6 @@ async::awaitable<void> Uploader::erase_record(std::string key) {
 /// The record last: where it is, the bytes are.
 async::awaitable<Result<void>> Uploader::send(const Upload& upload) {
   const auto& record = upload.record;
-  const auto text = format_record(record);
-  if (!text) co_return Result<void>();
   const auto is_stored = co_await is_there(record);
   if (!is_stored) co_return std::unexpected(is_stored.error());
   if (!*is_stored) {
@@ -103,8 +100,9 @@ async::awaitable<Result<void>> Uploader::send(const Upload& upload) {
     probe_.uploaded_bytes.add(record.size);
     wrong_.erase(record.digest);
   }
-  co_return co_await client_.put(names_.record(record.key),
-                                 {.text = *text, .size = text->size(), .sha256 = sha256_of(*text)});
+  co_return co_await client_.put(
+      names_.record(record.key),
+      {.text = upload.record_text, .size = upload.record_text.size(), .sha256 = sha256_of(upload.record_text)});
 }
 
 async::awaitable<Result<bool>> Uploader::is_there(const Record& record) {

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <deque>
 #include <memory>
+#include <string>
 #include <unordered_set>
 
 #include "async/task_group.hpp"
@@ -20,7 +21,8 @@ namespace propeller::tier {
 /// Bound:    kWaitingMax contents, each with an open file; kAtOnce of them on their way; objects of kObjectBytesMax;
 ///           all of them kHeldBytesMax, or one: what is evicted meanwhile stays on the disk; kWrongMax digests. What is
 ///           too much is dropped and counted: it is only not shared.
-/// Errors:   an object that is refused is dropped. Any other failure drops what waits, and for `rest` nothing is taken.
+/// Errors:   an object that is refused, or takes too long, is dropped. Any other failure drops what waits, and for
+/// `rest` nothing is taken.
 ///           Said once until an upload succeeds.
 /// Threads:  one core. Lifetime: what it is made of outlives it; cancel and join the group before it goes.
 class Uploader {
@@ -44,6 +46,7 @@ class Uploader {
  private:
   struct Upload {
     Record record;
+    std::string record_text;
     std::shared_ptr<const store::OpenBlob> blob;
   };
 

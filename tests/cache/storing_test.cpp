@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "cache/compressible.hpp"
 #include "cache/entry_note.hpp"
 #include "cache/update.hpp"
 
@@ -112,13 +113,31 @@ TEST(Update, AQuestionHasTheStoredValidatorsAndNoOthers) {
 }
 
 TEST(EntryNote, ComesBackAsItWas) {
-  const ResponseNote note{.initial_age = 12s, .variant = "ab12"};
-  EXPECT_EQ(parse_response_note(to_text(note)), note);
+  for (const auto& [is_by_pack, is_zstd] : {std::pair(false, false), {false, true}, {true, false}, {true, true}}) {
+    const ResponseNote note{.initial_age = 12s, .variant = "ab12", .is_by_pack = is_by_pack, .is_zstd = is_zstd};
+    EXPECT_EQ(parse_response_note(to_text(note)), note);
+  }
   EXPECT_EQ(parse_vary_note(vary_note("accept,foo")), "accept,foo");
   for (const auto* other : {"", "response age=x variant=", "response age=1", "vary"}) {
     EXPECT_FALSE(parse_response_note(other)) << other;
     EXPECT_FALSE(parse_vary_note(other)) << other;
   }
+}
+
+TEST(Compressible, IsTextThatWasNotCompressed) {
+  const auto is_text = [](std::string_view type, std::string_view coding = "") {
+    http::Fields fields;
+    if (!type.empty()) fields.add("Content-Type", type);
+    if (!coding.empty()) fields.add("Content-Encoding", coding);
+    return is_compressible(fields);
+  };
+  for (const auto* type : {"text/html", "TEXT/css; charset=utf-8", "application/json", "Application/JavaScript ;a=b",
+                           "application/vnd.npm.install-v1+json", "image/svg+xml", "application/xml"})
+    EXPECT_TRUE(is_text(type)) << type;
+  for (const auto* type :
+       {"", "text", "application/octet-stream", "application/wasm", "image/png", "+json", "jsontext/"})
+    EXPECT_FALSE(is_text(type)) << type;
+  for (const auto* coding : {"gzip", "br", "identity"}) EXPECT_FALSE(is_text("text/html", coding)) << coding;
 }
 
 }  // namespace

@@ -73,6 +73,7 @@ constexpr auto kKeys = std::to_array<Row>({
     {"cache.private", "ForwardStorageKeys.PrivateSaysWhatBecomesOfContentThatCameWithCredentials"},
     {"cache.private_ttl", "ForwardStorageKeys.AYesToACallerHoldsForPrivateTtl"},
     {"cache.tag_window", "ForwardStorageKeys.ATagIsNotAskedAboutWithinTagWindow"},
+    {"cache.compression", "ForwardStorageKeys.CompressionKeepsTextCompressed"},
     {"cache.second_tier.endpoint", "ForwardTier.WhatOneProxyHasFetchedTheOthersNeedNot"},
     {"cache.second_tier.bucket", "ForwardTier.WhatOneProxyHasFetchedTheOthersNeedNot"},
     {"cache.second_tier.region", "ForwardTier.ItsKeysSayWhereItIsAndWhoWeAre"},

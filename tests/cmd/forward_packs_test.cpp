@@ -54,6 +54,10 @@ class ForwardPacks : public ForwardSite {
     ASSERT_TRUE(line) << server_->output();
     url_ = "http://127.0.0.1:" + line->substr(5);
   }
+  void stop_serving() {
+    server_->signal(SIGTERM);
+    server_->wait_exit();
+  }
   [[nodiscard]] std::size_t served(std::string_view request) const {
     std::size_t count = 0;
     const auto output = server_->output();
@@ -132,8 +136,7 @@ TEST_F(ForwardNpmPack, NpmInstallsFromADownRegistryWhatTheNpmPackKept) {
     EXPECT_EQ(served("GET /@acme/add/-/acme-add-1.0.0.tgz"), has_pack ? 1U : 2U);
     EXPECT_EQ(served("GET /@acme%2fadd "), 2U) << "what changes is asked about each time";
     EXPECT_EQ(served("POST /-/npm/v1/security/advisories/bulk"), 2U) << "what is posted is for the registry";
-    server_->signal(SIGTERM);
-    server_->wait_exit();
+    stop_serving();
     EXPECT_EQ(install(packs + "-third"), has_pack) << printed_;
     stop();
   }
@@ -232,8 +235,7 @@ TEST_F(ForwardDebianPack, AptInstallsFromADownMirrorWhatTheDebianPackKept) {
     EXPECT_EQ(served("/InRelease"), 2U) << "what changes is asked about each time";
     const auto listed = api("/api/cache/entries?prefix=" + url_ + "/pool/");
     EXPECT_EQ(listed.has("\"state\":\"fresh\""), has_pack) << listed.output;
-    server_->signal(SIGTERM);
-    server_->wait_exit();
+    stop_serving();
     EXPECT_EQ(fetch(packs + "-third"), has_pack) << printed_;
     stop();
   }

@@ -9,6 +9,7 @@
 #include "podman.hpp"
 #include "support/docker_registry.hpp"
 #include "support/images.hpp"
+#include "support/token_server.hpp"
 
 namespace propeller::cmd {
 namespace {
@@ -56,13 +57,14 @@ class ForwardPrograms : public ForwardSite {
 
   /// What it printed, after it ended well.
   std::string run(const std::vector<std::string>& arguments, const Environment& more = {}) {
-    Environment environment = more;
-    environment.merge(Environment{{"HOME", files_.path().string()}, {"SSL_CERT_FILE", authority()}});
-    support::Subprocess process({.arguments = arguments, .environment = environment, .directory = files_.path()});
-    const auto code = process.wait_exit(std::chrono::minutes(2));
-    process.wait_output_end();
-    EXPECT_EQ(code, 0) << arguments[0] << ": " << process.output() << "\nproxy: " << log();
-    return process.output();
+    auto process = begin(arguments, more);
+    const auto code = process->wait_exit(std::chrono::minutes(2));
+    process->wait_output_end();
+    EXPECT_EQ(code, 0) << arguments[0] << ": " << process->output() << "\nproxy: " << log();
+    return process->output();
+  }
+  std::optional<int> exit_code(const std::vector<std::string>& arguments, const Environment& more) {
+    return begin(arguments, more)->wait_exit(std::chrono::minutes(2));
   }
   /// "https://origin.test:PORT/" of the files below a directory.
   std::string serve(const std::filesystem::path& directory) {
@@ -80,7 +82,17 @@ class ForwardPrograms : public ForwardSite {
     return count;
   }
 
+  int pulls_ = 0;
   std::unique_ptr<support::Subprocess> server_;
+
+ private:
+  [[nodiscard]] std::unique_ptr<support::Subprocess> begin(const std::vector<std::string>& arguments,
+                                                           const Environment& more) const {
+    Environment environment = more;
+    environment.merge(Environment{{"HOME", files_.path().string()}, {"SSL_CERT_FILE", authority()}});
+    return std::make_unique<support::Subprocess>(
+        support::SubprocessOptions{.arguments = arguments, .environment = environment, .directory = files_.path()});
+  }
 };
 
 TEST_F(ForwardPrograms, SkopeoPullsThroughHttpAndSocksAndTheSecondPullStaysHere) {
@@ -96,6 +108,38 @@ TEST_F(ForwardPrograms, SkopeoPullsThroughHttpAndSocksAndTheSecondPullStaysHere)
     for (const auto& file : std::filesystem::directory_iterator(copy)) bytes += file.file_size();
     EXPECT_GT(bytes, 3'000'000U) << scheme;
     EXPECT_EQ(registry.requests("GET", "/blobs/sha256:"), 2U) << "config and layer, once; " << scheme;
+  }
+}
+
+TEST_F(ForwardPrograms, WhatSkopeoPullsWithItsLoginIsKeptForThoseWhoHaveItToo) {
+  const support::TokenServer tokens({.users = {{"ann", "secret"}}});
+  const support::DockerRegistryOptions by_password{.tls = &tls_, .users = {{"ann", "secret"}}};
+  const support::DockerRegistryOptions by_token{.tls = &tls_, .tokens = &tokens};
+  for (const auto& options : {by_password, by_token}) {
+    support::DockerRegistry registry(options);
+    support::Pusher pusher({.url = registry.url(), .username = "ann", .password = "secret", .ca = tls_.ca()});
+    support::push_image(pusher, "acme/add", "v1", support::wasm_to_oci_image(std::string(300'000, 'w')));
+    const auto image = fmt::format("docker://{}:{}/acme/add:v1", kHost, registry.port());
+    const auto pull = [&](const std::string& login) {
+      const auto copy = files_ / fmt::format("pulled{}", ++pulls_);
+      return std::vector<std::string>{"skopeo", "--insecure-policy",   "copy", "--src-creds", login,
+                                      image,    "dir:" + copy.string()};
+    };
+    for (const char* scheme : {"http", "socks5"}) run(pull("ann:secret"), {{"HTTPS_PROXY", proxy(scheme)}});
+    EXPECT_EQ(registry.blobs_given(), 2U) << "configuration and layer, once\n" << registry.log();
+    EXPECT_NE(exit_code(pull("mallory:guess"), {{"HTTPS_PROXY", proxy("http")}}), 0);
+  }
+}
+
+TEST_F(ForwardPrograms, WhatARegistryKeepsElsewhereIsFetchedThereOnce) {
+  support::DockerRegistry registry({.tls = &tls_, .is_redirecting = true});
+  support::Pusher pusher({.url = registry.url(), .ca = tls_.ca()});
+  support::push_image(pusher, "acme/add", "v1", support::wasm_to_oci_image(std::string(300'000, 'w')));
+  const auto image = fmt::format("docker://{}:{}/acme/add:v1", kHost, registry.port());
+  for (const char* scheme : {"http", "socks5"}) {
+    const auto copy = files_ / fmt::format("pulled{}", ++pulls_);
+    run({"skopeo", "--insecure-policy", "copy", image, "dir:" + copy.string()}, {{"HTTPS_PROXY", proxy(scheme)}});
+    EXPECT_EQ(registry.blobs_given(), 2U) << "configuration and layer, once; " << scheme;
   }
 }
 

@@ -42,6 +42,22 @@ TEST_F(ForwardReload, RulesOfASavedFileHoldFromTheNextRequestOn) {
   EXPECT_THAT(metrics(), HasSubstr("\npropeller_forward_reloads_total 2"));
 }
 
+// As Kubernetes exchanges the files of a volume: a link to the folder they are in.
+TEST_F(ForwardReload, AFolderThatIsExchangedBehindALinkIsSeen) {
+  for (const auto* name : {"one", "two"}) {
+    std::filesystem::create_directories(files_ / name);
+    support::write_file(files_ / name / "proxy.yaml", rule(name));
+  }
+  std::filesystem::create_directory_symlink("one", files_ / "current");
+  std::filesystem::remove(config_);
+  std::filesystem::create_symlink("current/proxy.yaml", config_);
+  start();
+  EXPECT_EQ(seen(), "one");
+  std::filesystem::create_directory_symlink("two", files_ / "next");
+  std::filesystem::rename(files_ / "next", files_ / "current");
+  EXPECT_TRUE(becomes("two")) << log();
+}
+
 TEST_F(ForwardReload, ABrokenFileChangesNothingAndIsTold) {
   write_config(rule("good"));
   start();

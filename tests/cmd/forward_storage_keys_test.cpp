@@ -1,6 +1,7 @@
 // What the keys of `cache` and `recording` do, seen from outside: each test fails when its key is not heeded.
 #include <gmock/gmock.h>
 
+#include <algorithm>
 #include <atomic>
 #include <optional>
 
@@ -235,6 +236,35 @@ TEST_F(ForwardStorageKeys, ATagIsNotAskedAboutWithinTagWindow) {
     start_with_cache(std::string("enabled: true, min_free: 0, tag_window: ") + window);
     for (int i = 0; i < 2; ++i) get(registry.url("/v2/acme/m/manifests/latest"));
     EXPECT_EQ(heads, std::string(window) == "0s" ? 2 : 1);
+    stop();
+  }
+}
+
+TEST_F(ForwardStorageKeys, CompressionKeepsTextCompressed) {
+  std::string text;
+  for (int line = 0; text.size() < 100'000; ++line) text += "this is line " + std::to_string(line) + "\n";
+  for (const auto* compression : {"false", "true"}) {
+    forward::ScriptedOrigin origin([&](const support::SeenRequest&) {
+      return forward::scripted(200, "Cache-Control: max-age=600\r\nContent-Type: text/plain\r\n", text);
+    });
+    start_with_cache(std::string("enabled: true, min_free: 0, compression: ") + compression);
+    EXPECT_TRUE(curl({origin.url()}).has(text));
+    const auto blobs = directory_ / "blobs" / "sha256";
+    const auto has_small = [&] {
+      return std::ranges::any_of(std::filesystem::directory_iterator(blobs),
+                                 [&](const auto& file) { return file.file_size() < text.size() / 2; });
+    };
+    if (std::string(compression) == "true") {
+      EXPECT_TRUE(wait_until(has_small));
+      stop();
+      start();
+    } else {
+      EXPECT_TRUE(wait_until([&] { return metrics().contains("\npropeller_store_blobs 1\n"); }));
+      EXPECT_FALSE(has_small());
+    }
+    const auto again = curl({origin.url()});
+    EXPECT_TRUE(again.has(text));
+    EXPECT_TRUE(again.has("X-Cache: HIT")) << compression;
     stop();
   }
 }

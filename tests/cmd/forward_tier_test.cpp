@@ -89,6 +89,8 @@ TEST_F(ForwardTier, WhatOneProxyHasFetchedTheOthersNeedNot) {
   EXPECT_THAT(got.output, HasSubstr("Docker-Content-Digest: " + manifest.substr(manifest.find("sha256:"))));
   EXPECT_EQ(hub_.requests().size(), asked) << "the registry saw nothing of it";
   EXPECT_EQ(second_.metric("propeller_tier_hits_total"), 2);
+  EXPECT_EQ(second_.metric("propeller_forward_cache_hits"), 2);
+  EXPECT_EQ(second_.metric("propeller_forward_cache_misses"), 0);
   EXPECT_GE(second_.metric("propeller_tier_read_bytes_total"), 400'000);
   EXPECT_THAT(second_.api("/api/status").output, HasSubstr(R"("second_tier":{"error":"","is_up":true})"));
   EXPECT_EQ(second_.metric("propeller_tier_uploads_total"), 0) << "it was there";

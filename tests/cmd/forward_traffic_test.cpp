@@ -1,4 +1,5 @@
 // What the real program keeps of what passes: the cache, an old cache, recordings, figures.
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <sys/stat.h>
 
@@ -7,8 +8,11 @@
 #include <nlohmann/json.hpp>
 
 #include "base/digest.hpp"
+#include "forward/tls_origin.hpp"
 #include "forward_site.hpp"
 #include "support/metrics_table.hpp"
+#include "support/sanitizer.hpp"
+#include "support/wasm_module.hpp"
 
 namespace propeller::cmd {
 namespace {
@@ -121,6 +125,37 @@ TEST_F(ForwardTraffic, ExchangesAreRecordedWithoutTheirSecrets) {
     EXPECT_EQ(std::filesystem::status(file).permissions(), std::filesystem::perms(0600));
   }
   EXPECT_THAT(metrics(), HasSubstr("\npropeller_forward_recorded_total 4\n"));
+}
+
+TEST_F(ForwardTraffic, LargeBodiesAreStreamedBothWays) {
+  const forward::TlsOrigin origin(tls_);
+  start();
+  // The origin answers with what it gets while it still comes: told to wait for a 100, the client would wait in vain.
+  const auto sent = files_ / "sent", received = files_ / "received";
+  support::write_file(sent, support::random_bytes(110'000'000, 1));
+  for (const auto* version : {"--http1.1", "--http2"}) {
+    const auto got = curl({version, "-H", "Expect:", "--no-include", "--max-time", "300", "-T", sent.string(), "-o",
+                           received.string(), fmt::format("https://localhost:{}/stream", origin.port())});
+    EXPECT_EQ(got.exit_code, 0) << got.output << log();
+    EXPECT_TRUE(support::read_file(received) == support::read_file(sent)) << version;
+  }
+  if (!support::kIsSanitized) EXPECT_LT(process_->memory_peak_bytes(), 64U << 20U);
+}
+
+TEST_F(ForwardTraffic, ADownloadThatBrokeOffGoesOnWhereItWas) {
+  write_config(with_cache());
+  start();
+  const auto url = blob(plain_);
+  for (const bool is_stored : {false, true}) {
+    if (is_stored) {
+      (void)curl({url});
+      ASSERT_TRUE(wait_until([&] { return curl({url}).has("X-Cache: HIT"); }));
+    }
+    const auto file = files_ / fmt::format("resumed{}", is_stored);
+    support::write_file(file, "some bytes");
+    EXPECT_EQ(curl({"--no-include", "-C", "-", "-o", file.string(), url}).exit_code, 0);
+    EXPECT_EQ(support::read_file(file), "some bytes of a blob") << is_stored;
+  }
 }
 
 TEST_F(ForwardTraffic, FiguresCountWhatPasses) {

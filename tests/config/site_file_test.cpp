@@ -6,6 +6,7 @@
 
 #include "config/rule_text.hpp"
 #include "config/site_setters.hpp"
+#include "config/site_support.hpp"
 #include "config/support.hpp"
 #include "config/yaml_section.hpp"
 
@@ -17,22 +18,8 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
 
-struct Read {
-  Forward forward;
-  Problems problems;
-  SiteSections sections;
-};
-
-Read read(const std::string& text) {
-  Read out;
-  const auto root = parse_yaml(text);
-  EXPECT_TRUE(root) << root.error().detail;
-  if (root) out.sections = read_site(*root, "p.yaml", out.forward, out.problems);
-  return out;
-}
-
 Forward read_well(const std::string& text) {
-  auto out = read(text);
+  auto out = read_site_text(text);
   EXPECT_THAT(out.problems.errors, IsEmpty()) << text;
   return out.forward;
 }
@@ -148,10 +135,10 @@ TEST(SiteFile, EmptySectionsAreTheDefaults) {
 }
 
 TEST(SiteFile, TellsWhichSectionsDecideAboutPlanes) {
-  EXPECT_EQ(read("proxy:\n").sections, (SiteSections{.has_proxy = true}));
-  EXPECT_EQ(read("mirror: {enabled: true}\n").sections, (SiteSections{.has_proxy = true}));
-  EXPECT_EQ(read("cache: {enabled: false}\n").sections, (SiteSections{.has_cache = true}));
-  EXPECT_EQ(read("logging: {level: info}\n").sections, SiteSections{});
+  EXPECT_EQ(read_site_text("proxy:\n").sections, (SiteSections{.has_proxy = true}));
+  EXPECT_EQ(read_site_text("mirror: {enabled: true}\n").sections, (SiteSections{.has_proxy = true}));
+  EXPECT_EQ(read_site_text("cache: {enabled: false}\n").sections, (SiteSections{.has_cache = true}));
+  EXPECT_EQ(read_site_text("logging: {level: info}\n").sections, SiteSections{});
 }
 
 TEST(SiteFile, AnEmptyPatternListMeansTheRegistryPatternsUnlessContentIsLookedAt) {
@@ -162,7 +149,7 @@ TEST(SiteFile, AnEmptyPatternListMeansTheRegistryPatternsUnlessContentIsLookedAt
 }
 
 TEST(SiteFile, EveryProblemIsToldWithFileLinePathAndWhatWasMeant) {
-  const auto problems = read(R"(proxy:
+  const auto problems = read_site_text(R"(proxy:
   port: 0
   prot: 17080
   read_timeout: soon
@@ -242,7 +229,7 @@ TEST(SiteFile, ABadValueSaysWhatIsAllowed) {
       {"headers: {a.b: {}, A.b: {}}", "headers[\"A.b\"]", "in another case"},
   };
   for (const auto& bad : bads) {
-    const auto problems = read(bad.text).problems.errors;
+    const auto problems = read_site_text(bad.text).problems.errors;
     ASSERT_FALSE(problems.empty()) << bad.text;
     EXPECT_THAT(problems.front(), HasSubstr("p.yaml:1: " + bad.path)) << bad.text;
     EXPECT_THAT(problems.front(), HasSubstr(bad.allowed)) << bad.text;
@@ -250,15 +237,18 @@ TEST(SiteFile, ABadValueSaysWhatIsAllowed) {
 }
 
 TEST(SiteFile, WarnsOfWhatHasNoEffectOrIsRisky) {
-  EXPECT_THAT(read("logging: {include_body: true}").problems.warnings, ElementsAre(HasSubstr("logging.include_body")));
-  EXPECT_THAT(read("logging: {include_body: false}").problems.warnings, IsEmpty());
-  EXPECT_THAT(read("proxy: {no_proxy: [a]}").problems.warnings, ElementsAre(HasSubstr("proxy.upstream")));
-  EXPECT_THAT(read("tls: {insecure_hosts: ['*']}").problems.warnings, ElementsAre(HasSubstr("tls.insecure_hosts")));
-  EXPECT_THAT(read("recording: {streams: true}").problems.warnings, ElementsAre(HasSubstr("recording.streams")));
+  EXPECT_THAT(read_site_text("logging: {include_body: true}").problems.warnings,
+              ElementsAre(HasSubstr("logging.include_body")));
+  EXPECT_THAT(read_site_text("logging: {include_body: false}").problems.warnings, IsEmpty());
+  EXPECT_THAT(read_site_text("proxy: {no_proxy: [a]}").problems.warnings, ElementsAre(HasSubstr("proxy.upstream")));
+  EXPECT_THAT(read_site_text("tls: {insecure_hosts: ['*']}").problems.warnings,
+              ElementsAre(HasSubstr("tls.insecure_hosts")));
+  EXPECT_THAT(read_site_text("recording: {streams: true}").problems.warnings,
+              ElementsAre(HasSubstr("recording.streams")));
 }
 
 TEST(SiteFile, PasswordsOfTheUpstreamProxyAreNotRepeated) {
-  const auto problems = read("proxy: {upstream: 'ftp://u:hunter2@h'}").problems.errors;
+  const auto problems = read_site_text("proxy: {upstream: 'ftp://u:hunter2@h'}").problems.errors;
   ASSERT_EQ(problems.size(), 1U);
   EXPECT_THAT(problems[0], testing::Not(HasSubstr("hunter2")));
 }
@@ -266,11 +256,11 @@ TEST(SiteFile, PasswordsOfTheUpstreamProxyAreNotRepeated) {
 TEST(SiteFile, ListsRulesAndProblemsAreBounded) {
   std::string domains = "allowlist:\n  domains:\n";
   for (std::size_t i = 0; i <= kListEntriesMax; ++i) domains += fmt::format("    - h{}.example\n", i);
-  EXPECT_THAT(read(domains).problems.errors, ElementsAre(HasSubstr("at most 10000 entries")));
+  EXPECT_THAT(read_site_text(domains).problems.errors, ElementsAre(HasSubstr("at most 10000 entries")));
 
   std::string rules = "headers:\n";
   for (std::size_t i = 0; i <= kHeaderRulesMax; ++i) rules += fmt::format("  h{}.example: {{set: {{X: y}}}}\n", i);
-  EXPECT_THAT(read(rules).problems.errors, ElementsAre(HasSubstr("at most 1000 rules")));
+  EXPECT_THAT(read_site_text(rules).problems.errors, ElementsAre(HasSubstr("at most 1000 rules")));
 
   std::string values = "headers:\n  a:\n    set:\n";
   std::string conditions = "headers:\n  a:\n    conditions:\n";
@@ -278,12 +268,12 @@ TEST(SiteFile, ListsRulesAndProblemsAreBounded) {
     values += fmt::format("      X-{}: y\n", i);
     conditions += "      - {header: X, equals: y}\n";
   }
-  EXPECT_THAT(read(values).problems.errors, ElementsAre(HasSubstr("at most 64 headers")));
-  EXPECT_THAT(read(conditions).problems.errors, ElementsAre(HasSubstr("at most 64 entries")));
+  EXPECT_THAT(read_site_text(values).problems.errors, ElementsAre(HasSubstr("at most 64 headers")));
+  EXPECT_THAT(read_site_text(conditions).problems.errors, ElementsAre(HasSubstr("at most 64 entries")));
 
   std::string unknown;
   for (std::size_t i = 0; i < 2 * kYamlProblemsMax; ++i) unknown += fmt::format("zzz{}: 1\n", i);
-  const auto problems = read(unknown).problems.errors;
+  const auto problems = read_site_text(unknown).problems.errors;
   EXPECT_EQ(problems.size(), kYamlProblemsMax);
   EXPECT_THAT(problems.back(), HasSubstr("and more problems"));
 }

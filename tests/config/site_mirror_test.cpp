@@ -5,7 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "config/forward_show.hpp"
-#include "config/site_file.hpp"
+#include "config/site_support.hpp"
 #include "config/support.hpp"
 
 namespace propeller::config {
@@ -17,18 +17,7 @@ using testing::IsEmpty;
 using testing::Not;
 using testing::Pair;
 
-struct Read {
-  Forward forward;
-  Problems problems;
-};
-
-Read read(const std::string& section) {
-  Read out;
-  const auto root = parse_yaml("mirror: {" + section + "}");
-  EXPECT_TRUE(root) << root.error().detail;
-  if (root) (void)read_site(*root, "p.yaml", out.forward, out.problems);
-  return out;
-}
+SiteRead read(const std::string& section) { return read_site_text("mirror: {" + section + "}"); }
 
 TEST(SiteMirror, WithoutAListThereIsDockerHub) {
   const auto mirror = read("enabled: true").forward.mirror;

@@ -5,7 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "config/forward_show.hpp"
-#include "config/site_file.hpp"
+#include "config/site_support.hpp"
 #include "config/support.hpp"
 
 namespace propeller::config {
@@ -18,20 +18,11 @@ using testing::IsEmpty;
 using testing::Not;
 using testing::Pair;
 
-struct Read {
-  Forward forward;
-  Problems problems;
-
-  [[nodiscard]] const SecondTier& tier() const { return forward.cache.second_tier; }
-};
-
-Read read(const std::string& section, bool is_cache_on = true) {
-  Read out;
-  const auto root = parse_yaml(fmt::format("cache: {{enabled: {}, second_tier: {{{}}}}}", is_cache_on, section));
-  EXPECT_TRUE(root) << root.error().detail;
-  if (root) (void)read_site(*root, "p.yaml", out.forward, out.problems);
-  return out;
+SiteRead read(const std::string& section, bool is_cache_on = true) {
+  return read_site_text(fmt::format("cache: {{enabled: {}, second_tier: {{{}}}}}", is_cache_on, section));
 }
+
+const SecondTier& tier_of(const SiteRead& read) { return read.forward.cache.second_tier; }
 
 constexpr std::string_view kWhole = "endpoint: 'http://s3.test:9000', bucket: site-1, access_key: AK, secret_key: hush";
 
@@ -44,19 +35,19 @@ TEST(SiteSecondTier, EveryKeyReachesItsField) {
                        "ca: {0}",
                        secret));
   EXPECT_THAT(got.problems.errors, IsEmpty());
-  EXPECT_EQ(got.tier(), (SecondTier{.endpoint = "s3.test",
-                                    .bucket = "a.b-c",
-                                    .region = "eu-test-1",
-                                    .prefix = "edge/one",
-                                    .access_key = "AK+1",
-                                    .secret_key = Secret("hush"),
-                                    .ca = secret}));
+  EXPECT_EQ(tier_of(got), (SecondTier{.endpoint = "s3.test",
+                                      .bucket = "a.b-c",
+                                      .region = "eu-test-1",
+                                      .prefix = "edge/one",
+                                      .access_key = "AK+1",
+                                      .secret_key = Secret("hush"),
+                                      .ca = secret}));
 }
 
 TEST(SiteSecondTier, WithoutItThereIsNone) {
   const auto got = read("");
-  EXPECT_TRUE(got.tier().empty());
-  EXPECT_EQ(read(std::string(kWhole)).tier().region, "us-east-1");
+  EXPECT_TRUE(tier_of(got).empty());
+  EXPECT_EQ(tier_of(read(std::string(kWhole))).region, "us-east-1");
 }
 
 TEST(SiteSecondTier, HalfOfItIsAMistake) {

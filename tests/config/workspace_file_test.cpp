@@ -68,6 +68,7 @@ constexpr auto kRows = std::to_array<Row>({
     {"cache.private", "cache.private", "cache: {private: never}"},
     {"cache.private_ttl", "cache.private_ttl", "cache: {private_ttl: 1s}"},
     {"cache.tag_window", "cache.tag_window", "cache: {tag_window: 1s}"},
+    {"cache.compression", "cache.compression", "cache: {compression: true}"},
     {"cache.second_tier", "cache.second_tier",
      "cache: {second_tier: {endpoint: a.test, bucket: abc, access_key: k, secret_key: s}}"},
     {"mirror.enabled", "mirror.enabled", "mirror: {enabled: true}"},

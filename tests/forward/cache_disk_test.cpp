@@ -63,6 +63,7 @@ TEST_F(CacheDiskTest, OnAReadOnlyDiskHitsAreServedAndMissesPassedOn) {
     EXPECT_TRUE(site.get(url("kept")).is_hit());
     for (int i = 0; i < 2; ++i) EXPECT_TRUE(site.get(url("fresh")).body == "fresh" && site.is_idle());
     EXPECT_FALSE(site.store->status().is_storing);
+    EXPECT_TRUE(site.metrics.render().contains("\npropeller_store_storing 0\n"));
     EXPECT_EQ(site.proxy->cache_stats().stores, 0U);
   });
   if (!is_permitted) GTEST_SKIP() << "this process may not mount";

@@ -23,6 +23,26 @@ std::uint64_t bytes_written() {
   return 0;
 }
 
+TEST_F(CacheTest, TheSecondPullDoesNotReachTheRegistry) {
+  site.start();
+  const std::string bytes(300'000, 'b');
+  const auto address = store_blob(bytes);
+  const auto again = site.get(address);
+  EXPECT_TRUE(again.head.starts_with("HTTP/1.1 200 OK\r\n")) << again.head;
+  EXPECT_EQ(again.body, bytes);
+  EXPECT_EQ(again.field("X-Cache"), "HIT");
+  EXPECT_EQ(again.field("Cache-Status"), "propeller-proxy; hit");
+  EXPECT_EQ(again.field("Content-Type"), "application/octet-stream");
+  EXPECT_EQ(again.field("Docker-Content-Digest"), base::sha256(bytes).to_string());
+  EXPECT_TRUE(again.field("Via").value_or("").starts_with("1.1 propeller-proxy-"));
+  EXPECT_TRUE(
+      std::regex_match(again.field("X-Cache-Date").value_or(""), std::regex(R"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ)")));
+  EXPECT_TRUE(std::regex_match(again.field("Age").value_or(""), std::regex(R"(\d+)")));
+  EXPECT_EQ(registry.requests().size(), 1U);
+  const CacheStats expected{.hits = 1, .misses = 1, .stores = 1, .current_size = bytes.size()};
+  EXPECT_EQ(site.proxy->cache_stats(), expected);
+}
+
 TEST_F(CacheTest, AMissSaysNothingOfACache) {
   site.start();
   registry.push_blob("acme/m", "bytes");

@@ -96,6 +96,16 @@ TEST(CacheMatcher, AQueryNeedsADigestInThePath) {
   EXPECT_FALSE(ask(matcher, "/v2/a/blobs/sha256:" + kHex.substr(1), {}, "ns=docker.io").may_look_up);
 }
 
+TEST(CacheMatcher, APatternThatIsNoneMatchesNothingAndLeavesTheOthers) {
+  auto settings = registry_cache();
+  settings.patterns = {"(", "\\.tgz$"};
+  const CacheMatcher matcher(settings);
+  EXPECT_TRUE(ask(matcher, "/a.tgz").may_store);
+  EXPECT_FALSE(ask(matcher, "/(").may_look_up);
+  settings.patterns = {};
+  EXPECT_FALSE(ask(CacheMatcher(settings), "/a.tgz").may_look_up);
+}
+
 TEST(CacheMatcher, KnowsWhatCredentialsAreCalled) {
   for (const auto* name : {"Authorization", "authorization", "Cookie", "X-Api-Key", "Private-Token", "X-Auth"})
     EXPECT_TRUE(carries_credentials(std::vector<http::Field>{{"Accept", "*/*"}, {name, "Bearer x"}})) << name;

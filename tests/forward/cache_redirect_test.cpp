@@ -86,6 +86,32 @@ TEST_F(CacheRedirect, WhatBreaksOffIsResumedTheWholeWay) {
   EXPECT_EQ(breaking.requests()[1].target, "/2") << "an address may be signed for a while only";
 }
 
+TEST_F(CacheRedirect, AStorageThatIsDeadIsABadGatewayAndNothingIsKept) {
+  site.start();
+  storage.stop();
+  for (int i = 0; i < 2; ++i) {
+    const auto failed = site.get(registry.url(path()));
+    EXPECT_EQ(failed.status, 502) << failed.head;
+    EXPECT_TRUE(failed.field("Proxy-Status")) << failed.head;
+  }
+  EXPECT_TRUE(site.is_idle());
+  EXPECT_EQ(site.store->status().bytes, 0U);
+}
+
+TEST_F(CacheRedirect, AStorageThatBreaksEachTimeBreaksTheAnswer) {
+  ScriptedOrigin breaking{[](const SeenRequest&) {
+    return "HTTP/1.1 200 OK\r\nContent-Length: " + std::to_string(kBytes.size()) + "\r\n\r\n" + kBytes.substr(0, 100);
+  }};
+  ScriptedOrigin asked{
+      [&](const SeenRequest&) { return scripted(307, "Location: " + breaking.url("/") + "\r\n", ""); }};
+  site.start();
+  const auto broken = site.get(asked.url(path()));
+  EXPECT_EQ(broken.announced(), kBytes.size());
+  EXPECT_LT(broken.body.size(), kBytes.size()) << "what is not whole does not look it";
+  EXPECT_TRUE(support::wait_until([&] { return site.store->status().bytes == 0; })) << "nor is anything left of it";
+  EXPECT_EQ(site.proxy->cache_stats().errors, 1U);
+}
+
 TEST_F(CacheRedirect, WhereTheRulesDoNotLetItGoItIsRefused) {
   site.settings.rules.allowlist = {.is_enabled = true, .domains = {}, .ips = {"127.0.0.1"}};
   ScriptedOrigin elsewhere{

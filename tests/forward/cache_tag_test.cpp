@@ -53,7 +53,8 @@ class CacheTag : public testing::Test {
     if (trouble != 0) return scripted(trouble, "Retry-After: 60\r\n", "trouble");
     if (!only_for.empty() && request.field("authorization") != only_for) return scripted(401, "", "who?");
     if (request.method == "PUT" || request.method == "DELETE") return scripted(201, "", "");
-    if (request.target.contains("/tags/list")) return scripted(200, "Cache-Control: max-age=60\r\n", "{}");
+    if (request.target.contains("/tags/list") || request.target.contains("/referrers/"))
+      return scripted(200, "Cache-Control: max-age=60\r\n", "{}");
     const bool is_index = request.field("accept").contains("index");
     for (int each = 1; each <= version; ++each) {
       const auto text = is_index ? index_of(each) : manifest_of(each);
@@ -126,12 +127,33 @@ TEST_F(CacheTag, StaleIsServedWhileTheRegistryCannotSay) {
 }
 
 TEST_F(CacheTag, ASilentRegistryIsNotWaitedForToTheEnd) {
+  site.settings.threads = 1;
   site.settings.cache.tag_window = std::chrono::milliseconds(0);
   site.start();
   store_tag();
   hangs = true;
   EXPECT_TRUE(site.get(tag()).is_hit());
+  const auto requests = registry.request_count();
+  EXPECT_TRUE(site.get(tag()).is_hit());
+  EXPECT_EQ(registry.request_count(), requests) << "nor asked again at once";
   hangs = false;
+}
+
+TEST_F(CacheTag, ARegistryThatWantsToBeLeftAloneIs) {
+  site.settings.threads = 1;
+  site.settings.cache.tag_window = std::chrono::milliseconds(0);
+  site.start();
+  store_tag();
+  trouble = 429;
+  EXPECT_TRUE(site.get(tag()).is_hit());
+  const auto requests = registry.request_count();
+  const auto again = site.get(tag());
+  EXPECT_EQ(again.body, manifest_of(1));
+  EXPECT_EQ(again.field("Cache-Status"), "propeller-proxy; hit; detail=stale");
+  EXPECT_EQ(registry.request_count(), requests) << "it said Retry-After: 60";
+  trouble = 0;
+  version = 2;
+  EXPECT_EQ(site.get(tag(), "Cache-Control: no-cache\r\n").body, manifest_of(2)) << "who insists is asked for";
 }
 
 TEST_F(CacheTag, TroubleWithNothingToFallBackOnIsTheRegistrysOwn) {
@@ -169,13 +191,17 @@ TEST_F(CacheTag, AWriteThroughHereForgetsIt) {
   site.start();
   store_tag();
   const auto list = registry.url("/v2/acme/m/tags/list");
+  const auto referrers = registry.url("/v2/acme/m/referrers/" + digest_of(manifest_of(1)));
   EXPECT_EQ(site.get(list).body, "{}");
-  ASSERT_TRUE(site.has_stored(2));
+  EXPECT_EQ(site.get(referrers).body, "{}");
+  ASSERT_TRUE(site.has_stored(3));
+  EXPECT_TRUE(site.get(referrers).is_hit());
   version = 2;
   EXPECT_EQ(site.get(tag()).body, manifest_of(1));
   EXPECT_EQ(send("PUT", tag(), "Content-Length: 0\r\n").status, 201);
   EXPECT_EQ(site.get(tag()).body, manifest_of(2));
   EXPECT_FALSE(site.get(list).is_hit()) << "the list of tags may have grown";
+  EXPECT_FALSE(site.get(referrers).is_hit()) << "that of what refers to it, too";
 }
 
 TEST_F(CacheTag, ADeletedManifestTakesItsTagsAlong) {

@@ -66,6 +66,96 @@ TEST_F(MessagesTest, TheCodingIsBetweenTheClientAndTheOrigin) {
   EXPECT_FALSE(contains_ignoring_case(pass("", ok()).request, "Accept-Encoding")) << "who asked for none gets none";
 }
 
+// Two readings of where one message ends are how requests are smuggled: http/request_head_test.cpp has all the forms.
+TEST_F(MessagesTest, ARequestWhoseEndIsInDoubtEndsTheConnection) {
+  start();
+  const auto host = "127.0.0.1:" + std::to_string(origin.port());
+  for (const auto& lines :
+       {"Content-Length: 5\r\nTransfer-Encoding: chunked"s, "Content-Length: 5\r\nContent-Length: 6"s,
+        "Content-Length: +5"s, "Transfer-Encoding: chunked, gzip"s, "Transfer-Encoding: xchunked"s,
+        "Transfer-Encoding: \vchunked"s, "X : a"s, "X: a\r\n b"s, "X: a\rb"s, "X: a\0b"s, "X: a\nContent-Length: 5"s}) {
+    for (const bool is_in_tunnel : {false, true}) {
+      auto client = Peer::connect(port);
+      if (is_in_tunnel) {
+        client.send("CONNECT " + host + " HTTP/1.1\r\nHost: " + host + "\r\n\r\n");
+        ASSERT_TRUE(client.read_head().starts_with("HTTP/1.1 200 "));
+      }
+      client.send("POST " + (is_in_tunnel ? "" : "http://" + host) + "/ HTTP/1.1\r\nHost: " + host + "\r\n" + lines +
+                  "\r\n\r\nhelloGET http://" + host + "/second HTTP/1.1\r\nHost: " + host + "\r\n\r\n");
+      const auto answers = client.read_all();
+      EXPECT_TRUE(answers.starts_with("HTTP/1.1 400 ")) << lines << answers;
+      EXPECT_EQ(answers.find("HTTP/1.1", 1), std::string::npos) << lines << answers;
+    }
+  }
+}
+
+TEST_F(MessagesTest, AResponseWhoseEndIsInDoubtIsABadGateway) {
+  start();
+  for (const auto& answer :
+       {"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\nok"s,
+        "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nok"s,
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n"s,
+        "HTTP/1.1 200 OK\r\nX: a\r\n b\r\nContent-Length: 2\r\n\r\nok"s,
+        "HTTP/1.1 20 OK\r\nContent-Length: 2\r\n\r\nok"s, "ICY 200 OK\r\nContent-Length: 2\r\n\r\nok"s}) {
+    const auto response = pass("", answer).response;
+    EXPECT_TRUE(response.starts_with("HTTP/1.1 502 ")) << answer << response;
+    EXPECT_TRUE(contains_ignoring_case(response, "\r\nProxy-Status: ")) << response;
+  }
+}
+
+TEST_F(MessagesTest, AConnectionThatWasClosedWhileItWasIdleIsNotTheClientsMatter) {
+  settings.threads = 1;
+  start();
+  const auto host = "127.0.0.1:" + std::to_string(origin.port());
+  const auto request = "GET http://" + host + "/ HTTP/1.1\r\nHost: " + host + "\r\n\r\n";
+  auto client = Peer::connect(port);
+  client.send(request);
+  auto kept = origin.accept();
+  kept.read_head();
+  kept.send(ok());
+  EXPECT_TRUE(client.read_message().ends_with("ok"));
+  client.send(request);
+  EXPECT_TRUE(kept.read_head().starts_with("GET / ")) << "over the same connection";
+  kept.close();
+  auto fresh = origin.accept();
+  EXPECT_TRUE(fresh.read_head().starts_with("GET / "));
+  fresh.send(ok());
+  EXPECT_TRUE(client.read_message().ends_with("ok"));
+}
+
+TEST_F(MessagesTest, AClientThatWaitsToBeToldToGoOnIsToldByTheOrigin) {
+  start();
+  const auto host = "127.0.0.1:" + std::to_string(origin.port());
+  auto client = Peer::connect(port);
+  client.send("POST http://" + host + "/ HTTP/1.1\r\nHost: " + host +
+              "\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n");
+  auto upstream = origin.accept();
+  EXPECT_TRUE(contains_ignoring_case(upstream.read_head(), "\r\nExpect: 100-continue\r\n"));
+  upstream.send("HTTP/1.1 100 Continue\r\n\r\n");
+  EXPECT_TRUE(client.read_head().starts_with("HTTP/1.1 100 "));
+  client.send("hello");
+  EXPECT_EQ(upstream.read(5), "hello");
+  upstream.send(ok());
+  EXPECT_TRUE(client.read_message().starts_with("HTTP/1.1 200 "));
+}
+
+TEST_F(MessagesTest, HintsInFrontOfAResponseAndTrailersBehindItGoThrough) {
+  start();
+  const auto host = "127.0.0.1:" + std::to_string(origin.port());
+  auto client = Peer::connect(port);
+  client.send("GET http://" + host + "/ HTTP/1.1\r\nHost: " + host + "\r\nTE: trailers\r\nConnection: TE\r\n\r\n");
+  auto upstream = origin.accept();
+  upstream.read_head();
+  upstream.send("HTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\n\r\n");
+  EXPECT_TRUE(client.read_head().contains("\r\nLink: </a.css>\r\n"));
+  upstream.send(
+      "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: X-Sum\r\n\r\n2\r\nok\r\n0\r\nX-Sum: 1\r\n\r\n");
+  const std::string end = "\r\n0\r\nX-Sum: 1\r\n\r\n";
+  const auto response = client.read_until(end);
+  EXPECT_TRUE(response.starts_with("HTTP/1.1 200 ")) << response;
+  EXPECT_TRUE(response.ends_with(end)) << response;
+}
+
 // The winner was a matter of luck, a rule whose conditions failed ended the search, and appending lost values.
 TEST_F(MessagesTest, OfTheHeaderRulesTheMostSpecificThatHoldsIsApplied) {
   const auto rule = [](std::string pattern, std::vector<config::HeaderCondition> conditions = {}) {

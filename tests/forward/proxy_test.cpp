@@ -38,6 +38,21 @@ TEST_F(ProxyTest, AnInterceptedConnectionIsKeptForTheNextRequest) {
 }
 
 // Keys were made for every connection, which cost more than everything else together.
+// Of the proxies before: clients trust it already.
+TEST_F(ProxyTest, AnAuthorityWithAnRsaKeyIsUsedAsItIs) {
+  const auto certs = directory / "certs";
+  std::filesystem::create_directories(certs);
+  support::Subprocess made(
+      {.arguments = {"openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "30", "-subj",
+                     "/CN=Old Proxy CA", "-addext", "keyUsage=critical,keyCertSign,cRLSign", "-keyout",
+                     (certs / "ca.key").string(), "-out", (certs / "ca.crt").string()}});
+  ASSERT_EQ(made.wait_exit(), 0) << made.output();
+  const auto before = support::read_file(certs / "ca.crt");
+  start();
+  EXPECT_TRUE(contains(curl({blob(secure, "secure bytes")}), "secure bytes"));
+  EXPECT_EQ(support::read_file(certs / "ca.crt"), before);
+}
+
 TEST_F(ProxyTest, TheLeafOfAHostIsMadeOnce) {
   start();
   const auto shown = [&](const std::string& host) {
@@ -71,6 +86,23 @@ TEST_F(ProxyTest, AnUpstreamWithAWrongCertificateIsA502WithItsReason) {
 }
 
 // CONNECT to one host and Host of another got the other's credentials sent to the first.
+TEST_F(ProxyTest, OfTlsNothingOlderThanItsVersion12IsSpoken) {
+  start();
+  for (const bool is_old : {true, false}) {
+    const auto served_at = support::free_port();
+    support::Subprocess server(
+        {.arguments = {"openssl", "s_server", "-accept", "127.0.0.1:" + std::to_string(served_at), "-cert",
+                       tls.server_certificate().string(), "-key", tls.server_key().string(), "-www", "-cipher",
+                       "DEFAULT@SECLEVEL=0", is_old ? "-tls1_1" : "-tls1_2"}});
+    ASSERT_TRUE(server.wait_line("ACCEPT")) << server.output();
+    const auto url = "https://127.0.0.1:" + std::to_string(served_at) + "/";
+    EXPECT_TRUE(contains(curl({url}), is_old ? " 502" : " 200")) << "to an origin";
+    const auto client = curl({"--ciphers", "DEFAULT@SECLEVEL=0", "--tlsv1.0", "--tls-max", is_old ? "1.1" : "1.2",
+                              blob(secure, "secure bytes")});
+    EXPECT_EQ(client.exit_code == 0, !is_old) << "from a client: " << client.output;
+  }
+}
+
 TEST_F(ProxyTest, AnInnerHostOtherThanTheTunnelsGetsNothing) {
   settings.rules.headers = {{.pattern = "api.secret.test",
                              .conditions = {},
@@ -119,6 +151,16 @@ TEST_F(ProxyTest, LoopbackIsNotReachedUnlessItIsAllowed) {
 }
 
 // A listener on every address is reached through each of them, and what reaches it that way comes from this machine.
+// What a cloud tells every machine about its keys.
+TEST_F(ProxyTest, MetadataServicesAreNotReached) {
+  start();
+  for (const auto* url : {"http://169.254.169.254/", "https://169.254.169.254/", "http://[fe80::1]/",
+                          "http://[::ffff:169.254.169.254]/"}) {
+    EXPECT_TRUE(contains(curl({url}), "HTTP/1.1 403 ")) << url;
+    EXPECT_EQ(curl_through("socks5h", {url}).exit_code, 97) << url;
+  }
+}
+
 TEST_F(ProxyTest, ItsOwnPortIsNotReachedThroughItselfHoweverItListens) {
   settings.proxy.listen = {{.address = "0.0.0.0", .port = 0}};
   settings.proxy.allow_targets = {"127.0.0.0/8"};  // localhost may be ::1 too, where nobody listens

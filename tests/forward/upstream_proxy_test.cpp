@@ -58,6 +58,18 @@ TEST_F(UpstreamProxyTest, ALoopEnds) {
   EXPECT_TRUE(contains(got, "a loop")) << got.output;
 }
 
+TEST_F(UpstreamProxyTest, ThroughASocksProxyEverythingIsTunnelled) {
+  for (const auto scheme : {UpstreamScheme::socks5, UpstreamScheme::socks5h}) {
+    go_through_outer(scheme);
+    start();
+    EXPECT_TRUE(contains(curl({plain_blob()}), "plain bytes"));
+    EXPECT_TRUE(contains(curl({secure_blob()}), "secure bytes"));
+    outer->stop(0ms);
+    EXPECT_TRUE(contains(curl({blob(plain, "plain bytes")}), " 502")) << "there is no other way";
+    proxy->stop(0ms);
+  }
+}
+
 TEST_F(UpstreamProxyTest, HttpsIsInterceptedHereAndTunnelledThere) {
   for (const auto scheme : {UpstreamScheme::http, UpstreamScheme::https}) {
     go_through_outer(scheme);
@@ -84,9 +96,11 @@ TEST_F(UpstreamProxyTest, WhatPassesThroughGoesThroughBoth) {
 TEST_F(UpstreamProxyTest, TheLoginIsSentAndAWrongOneIsSaidSo) {
   outer_users = directory / "users";
   support::write_file(outer_users, "alice:{SHA}fEqNCco3Yq9h5ZUglD3CZJT4lBs=\n");  // 123456
-  go_through_outer(UpstreamScheme::http);
-  settings.proxy.upstream->username = "alice";
-  for (const auto& [password, is_right] : {std::pair{"123456", true}, std::pair{"wrong", false}}) {
+  for (const auto& [scheme, password, is_right] :
+       {std::tuple{UpstreamScheme::http, "123456", true}, std::tuple{UpstreamScheme::http, "wrong", false},
+        std::tuple{UpstreamScheme::socks5h, "123456", true}, std::tuple{UpstreamScheme::socks5h, "wrong", false}}) {
+    go_through_outer(scheme);
+    settings.proxy.upstream->username = "alice";
     settings.proxy.upstream->password = Secret(password);
     start();
     EXPECT_EQ(contains(curl({plain_blob()}), "plain bytes"), is_right);
@@ -94,8 +108,9 @@ TEST_F(UpstreamProxyTest, TheLoginIsSentAndAWrongOneIsSaidSo) {
     EXPECT_EQ(contains(tunnelled, "secure bytes"), is_right);
     if (!is_right) EXPECT_TRUE(contains(tunnelled, "proxy.upstream")) << tunnelled.output;
     proxy->stop(0ms);
+    outer->stop(0ms);
   }
-  ASSERT_EQ(plain.requests().size(), 1U);
+  ASSERT_EQ(plain.requests().size(), 2U);
   EXPECT_EQ(plain.requests()[0].field("proxy-authorization"), "");
 }
 

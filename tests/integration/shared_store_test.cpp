@@ -54,8 +54,18 @@ class SharedStore : public Site {
     return "/blobs/" + support::sha256_digest(bytes);
   }
 
+  /// `large` as acme/m, from a registry with this fault.
+  void serve_with(support::Fault fault) {
+    fake.push_module("acme/m", "latest", large);
+    fake.inject("/blobs/", std::move(fault));
+  }
+  /// In a second or so: who asks meanwhile rides along.
+  void serve_slowly() { serve_with({.kind = FaultKind::trickle, .bytes = 32 * 1024, .pause = milliseconds(10)}); }
+
   const std::uint16_t port = support::free_port();
   const std::string module = wasm_module(700'000);
+  const std::string large = wasm_module(3'000'000);
+  FakeRegistry fake;
 };
 
 TEST_F(SharedStore, WhatADeviceFetchedAMirrorsClientGetsWhileTheRegistryIsDown) {
@@ -86,11 +96,18 @@ TEST_F(SharedStore, WhatAMirrorsClientFetchedADeviceGetsWhileTheRegistryIsDown) 
   EXPECT_EQ(bridge->metric("propeller_bridge_store_hits_total"), 1);
 }
 
+TEST_F(SharedStore, ATagThatAMirrorsClientPulledADeviceGetsWhileTheRegistryIsDown) {
+  push_raw(pusher, "acme/m", "latest", module);
+  start_bridge(both(registry.url()));
+  ASSERT_EQ(pull("manifests/latest").status, 200);
+  ASSERT_EQ(pull_blob(module).status, 200);
+  ASSERT_TRUE(wait_until([&] { return bridge->metric("propeller_store_blobs") >= 2; }));
+  registry.stop();
+  EXPECT_TRUE(delivered(named("acme/m")) == module);
+}
+
 TEST_F(SharedStore, AClientThatAsksWhileADeviceFetchesSharesItsDownload) {
-  FakeRegistry fake;
-  const std::string large = wasm_module(3'000'000);
-  fake.push_module("acme/m", "latest", large);
-  fake.inject("/blobs/", {.kind = FaultKind::trickle, .bytes = 32 * 1024, .pause = milliseconds(10)});
+  serve_slowly();
   start_bridge(both(fake.url()));
   support::RustProplet device(device_options(), topics);
   device.request(fake.host() + "/acme/m");
@@ -103,23 +120,19 @@ TEST_F(SharedStore, AClientThatAsksWhileADeviceFetchesSharesItsDownload) {
 }
 
 TEST_F(SharedStore, ADeviceThatAsksWhileAClientFetchesSharesItsDownload) {
-  FakeRegistry fake;
-  const std::string large = wasm_module(3'000'000);
-  fake.push_module("acme/m", "latest", large);
-  fake.inject("/blobs/", {.kind = FaultKind::trickle, .bytes = 32 * 1024, .pause = milliseconds(10)});
+  serve_slowly();
   start_bridge(both(fake.url()));
   auto pulled = pull_meanwhile(large);
   ASSERT_TRUE(wait_until([&] { return fake.requests_with(blob_path(large)) == 1; }));
   EXPECT_TRUE(delivered(fake.host() + "/acme/m") == large);
   EXPECT_TRUE(pulled.get().body == large);
   EXPECT_EQ(fake.requests_with(blob_path(large)), 1);
+  EXPECT_EQ(bridge->metric("propeller_bridge_downloads_total"), 0) << "it was the client's";
+  EXPECT_EQ(bridge->metric("propeller_bridge_downloaded_bytes_total"), 0);
 }
 
 TEST_F(SharedStore, ADownloadThatBreaksUnderAClientReachesTheDevice) {
-  FakeRegistry fake;
-  const std::string large = wasm_module(3'000'000);
-  fake.push_module("acme/m", "latest", large);
-  fake.inject("/blobs/", {.kind = FaultKind::hang_after, .bytes = 400'000, .times = 1});
+  serve_with({.kind = FaultKind::hang_after, .bytes = 400'000, .times = 1});
   start_bridge(both(fake.url(), {{"PROXY_REGISTRY_STALL_TIMEOUT", "2s"}}));
   auto pulled = pull_meanwhile(large);
   ASSERT_TRUE(wait_until([&] { return fake.requests_with(blob_path(large)) == 1; }));
@@ -130,17 +143,17 @@ TEST_F(SharedStore, ADownloadThatBreaksUnderAClientReachesTheDevice) {
 }
 
 TEST_F(SharedStore, AClientDoesNotWaitForASlowBroker) {
-  const std::string large = wasm_module(6'000'000);
-  push_raw(pusher, "acme/m", "latest", large);
+  const std::string larger = wasm_module(6'000'000);
+  push_raw(pusher, "acme/m", "latest", larger);
   start_slow_bridge(both(registry.url(), {{"PROXY_CHUNK_SIZE", "20000"}}), milliseconds(20));
   ChannelWatch watch(device_options(), topics);
   watch.request(named("acme/m"));
   ASSERT_TRUE(wait_until([&] { return bridge->metric("propeller_bridge_downloads_paused_total") >= 1; }));
-  const auto blob = pull_blob(large);
+  const auto blob = pull_blob(larger);
   EXPECT_EQ(blob.status, 200);
-  EXPECT_TRUE(blob.body == large);
+  EXPECT_TRUE(blob.body == larger);
   EXPECT_FALSE(watch.wait_status(named("acme/m"), "done", milliseconds(0))) << "the device has not got it yet";
-  EXPECT_EQ(registry.requests("GET", blob_path(large)), 1U);
+  EXPECT_EQ(registry.requests("GET", blob_path(larger)), 1U);
 }
 
 TEST_F(SharedStore, WhatTheBridgesLoginBroughtIsNotForClients) {
@@ -202,6 +215,7 @@ TEST_F(SharedStore, ADeviceGetsFromTheSecondTierWhatAnotherSiteFetched) {
   ASSERT_TRUE(delivered(named("acme/m")) == module);
   EXPECT_EQ(blob_requests(), 1U);
   EXPECT_EQ(bridge->metric("propeller_tier_hits_total"), 1);
+  EXPECT_EQ(bridge->metric("propeller_bridge_downloads_total"), 0);
 }
 
 }  // namespace

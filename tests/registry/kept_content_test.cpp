@@ -8,6 +8,7 @@
 #include "observe/metrics.hpp"
 #include "registry/client_fixture.hpp"
 #include "registry/kept_place.hpp"
+#include "registry/kept_tag.hpp"
 
 namespace propeller::registry {
 namespace {
@@ -146,6 +147,18 @@ class ClientWithStore : public testing::Test {
   async::asio::io_context context_{1};
   std::array<Each, 2> clients_;
 };
+
+TEST_F(ClientWithStore, ATagIsWhatClientsOfTheProxyWereToldLastWithoutALogin) {
+  const std::string tag = registry_.url() + "/v2/acme/m/manifests/v1";
+  std::int64_t checked_at = 0;
+  for (const auto* form : {"aa", "bb", "cc private", "cc private ann"}) {
+    ASSERT_TRUE(run(context_, store_.put_entry({.key = tag + std::string(kTagMark) + form,
+                                                .note = tag_note(base::sha256(form).to_string()),
+                                                .checked_at = ++checked_at})));
+  }
+  EXPECT_EQ(run(context_, clients_[0].kept->find_tag(tag)), base::sha256("bb"));
+  EXPECT_EQ(run(context_, clients_[0].kept->find_tag(tag + "0")), std::nullopt);
+}
 
 TEST_F(ClientWithStore, TwoAtOnceMakeOneRequestOfADigest) {
   registry_.inject("/v2/acme/m/", {.kind = FaultKind::trickle, .bytes = 50'000, .pause = std::chrono::milliseconds(5)});

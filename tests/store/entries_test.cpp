@@ -48,6 +48,29 @@ TEST_F(EntriesTest, APutReplacesWhatWasThere) {
   EXPECT_EQ(store_->status().entries, 1U);
 }
 
+TEST_F(EntriesTest, OnlyWhatIsThereStillIsReplaced) {
+  open();
+  for (const auto* body : {"a", "bb"}) put(body);
+  const auto before = std::make_shared<const Entry>(entry_of("key", digest_of("a")));
+  const auto replace = [&](int status) {
+    auto entry = entry_of("key", digest_of("bb"));
+    entry.status = status;
+    const auto replaced = run(store_->replace_entry(before, std::move(entry)));
+    return replaced ? std::nullopt : std::optional(replaced.error().code);
+  };
+  EXPECT_EQ(replace(201), Code::not_found) << "nothing is there";
+  auto checked = *before;
+  ++checked.checked_at;
+  for (const auto& other : {entry_of("key"), entry_of("key", digest_of("bb")), checked}) {
+    ASSERT_TRUE(put_entry(other));
+    EXPECT_EQ(replace(202), Code::not_found);
+    EXPECT_EQ(*find_entry("key"), other);
+  }
+  ASSERT_TRUE(put_entry(*before));
+  EXPECT_EQ(replace(203), std::nullopt);
+  EXPECT_EQ(find_entry("key")->status, 203);
+}
+
 TEST_F(EntriesTest, AnErasedEntryIsGone) {
   open();
   ASSERT_TRUE(put_entry(entry_of("key")));

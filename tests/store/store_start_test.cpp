@@ -37,7 +37,9 @@ TEST_F(StoreTest, AStartFindsEveryBlobAndEntryAgain) {
       auto entry = std::make_shared<const Entry>(
           Entry{.key = "https://registry.example.org/v2/library/image/blobs/" + digest.to_string(), .digest = digest});
       auto dropped = std::make_shared<std::vector<std::string>>();
-      while (!index.put_entry(entry, 1'000'000, dropped, {})) std::this_thread::yield();
+      const StoreIndex::EntryWrite write{
+          .entry = entry, .before = nullptr, .entries_max = 1'000'000, .dropped = dropped};
+      while (!index.put_entry(write, {})) std::this_thread::yield();
     }
   }
   options_.size_bytes_max = 1'000'000'000;

@@ -95,6 +95,20 @@ TEST_F(UpkeepTest, ErasedEntriesTakeTheBlobsThatNobodyElseNames) {
   EXPECT_TRUE(store_->has_blob(digest_of("ccc"))) << "pinned";
 }
 
+TEST_F(UpkeepTest, ABlobIsErasedUnlessItIsNamedOrPinned) {
+  open();
+  name("one", "a");
+  name("two", "bb");
+  name("three", "ccc");
+  for (const auto* key : {"two", "three"}) ASSERT_TRUE(run(store_->erase_entry(key)));
+  ASSERT_TRUE(run(store_->pin_blob(digest_of("ccc"), true)));
+  for (const auto* bytes : {"a", "bb", "ccc", "none"})
+    EXPECT_EQ(run(store_->erase_unnamed_blob(digest_of(bytes))).value(), std::string(bytes) == "bb") << bytes;
+  EXPECT_TRUE(store_->has_blob(digest_of("a")));
+  EXPECT_FALSE(store_->has_blob(digest_of("bb")));
+  EXPECT_TRUE(store_->has_blob(digest_of("ccc")));
+}
+
 TEST_F(UpkeepTest, MoreKeysThanAPageAreRefused) {
   open();
   EXPECT_EQ(run(store_->erase_entries(std::vector<std::string>(ContentStore::kPageMax + 1, "k"))).error().code,

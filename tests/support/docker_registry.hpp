@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -20,6 +21,7 @@ struct DockerRegistryOptions {
   const TlsFiles* tls = nullptr;                  ///< HTTPS with the server's certificate
   std::map<std::string, std::string> users = {};  ///< htpasswd: basic authentication
   const TokenServer* tokens = nullptr;            ///< bearer tokens from there
+  bool is_redirecting = false;                    ///< blobs come from a storage of another address, by redirects
 };
 
 /// Debian's docker-registry on a loopback port, its blobs in a directory of its own.
@@ -38,15 +40,20 @@ class DockerRegistry {
   void stop();
   /// Requests in the access log whose line contains both, for example ("GET", "/blobs/sha256:").
   [[nodiscard]] std::size_t requests(std::string_view method, std::string_view path) const;
+  /// How often it has given a blob away, be it by a redirect: that it wants a login first is no download.
+  [[nodiscard]] std::size_t blobs_given() const;
   [[nodiscard]] std::string log() const { return process_ ? process_->output() : std::string(); }
 
  private:
   void write_configuration();
+  void start_storage();
+  [[nodiscard]] std::size_t count_lines(const std::function<bool(std::string_view)>& is_meant) const;
 
   DockerRegistryOptions options_;
   TempDir directory_;
-  std::uint16_t port_ = 0;
+  std::uint16_t port_ = 0, storage_port_ = 0;
   std::unique_ptr<Subprocess> process_;
+  std::unique_ptr<Subprocess> storage_;  ///< of a registry that redirects
 };
 
 }  // namespace propeller::support

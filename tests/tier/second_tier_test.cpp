@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include <ostream>
+#include <vector>
 
 #include "tier/tier_fixture.hpp"
 
@@ -198,6 +199,39 @@ TEST_F(TierTest, IsBackWhenItAnswersAgain) {
   EXPECT_EQ(tier_->reason(), "");
   EXPECT_TRUE(bring("bytes"));
   EXPECT_EQ(tier_probe_.read_errors.value(), 3U);
+}
+
+TEST(TierRest, IsTwiceAsLongEachTimeUpToABound) {
+  using std::chrono::seconds;
+  EXPECT_EQ(rest_after(0, seconds(5)), seconds(5)) << "only we have asked";
+  EXPECT_EQ(rest_after(1, seconds(5)), seconds(5));
+  EXPECT_EQ(rest_after(2, seconds(5)), seconds(10));
+  EXPECT_EQ(rest_after(6, seconds(5)), seconds(160));
+  EXPECT_EQ(rest_after(7, seconds(5)), kRestMax);
+  EXPECT_EQ(rest_after(1'000'000, seconds(5)), kRestMax);
+}
+
+// One that answers us and nobody else costs a client its patience each time that it comes back.
+TEST_F(TierTest, WhatFailsClientsAgainRestsForLongerUntilItIsOfUse) {
+  using std::chrono::seconds;
+  share("bytes");
+  std::vector<std::chrono::steady_clock::duration> rests;
+  sleep_ = [&rests](std::chrono::steady_clock::duration rest) {
+    rests.push_back(rest);
+    return async::sleep_for({});
+  };
+  start(seconds(5));
+  const auto fail = [&] {
+    bucket_.inject("/records/", {.kind = FaultKind::status, .status = 500, .times = 1});
+    EXPECT_FALSE(bring("bytes"));
+    EXPECT_TRUE(support::wait_until([&] { return tier_->is_up(); }));
+  };
+  bucket_.inject("/probe", {.kind = FaultKind::status, .status = 500, .times = 2});
+  for (int i = 0; i < 3; ++i) fail();
+  EXPECT_TRUE(bring("bytes"));
+  fail();
+  tier_->stop();
+  EXPECT_THAT(rests, testing::ElementsAre(seconds(5), seconds(5), seconds(5), seconds(10), seconds(20), seconds(5)));
 }
 
 TEST_F(TierTest, WhoWaitsIsToldThatItEnds) {

@@ -31,7 +31,9 @@ class TierTest : public store::StoreTest {
                                                                         .access_key = "key",
                                                                         .secret_key = Secret("secret"),
                                                                         .ca = {}},
-                                                           .rest = rest},
+                                                           .rest = rest,
+                                                           .sleep = sleep_,
+                                                           .upload_time_max = upload_time_max_},
                                          *store_, tier_probe_);
     ASSERT_TRUE(tier_->start());
     ASSERT_TRUE(support::wait_until([&] { return tier_->is_up(); })) << tier_->reason();
@@ -63,6 +65,8 @@ class TierTest : public store::StoreTest {
   support::FakeRegistry bucket_;
   const ObjectNames names_{"edge"};
   Probe tier_probe_{metrics_};
+  Reach::Sleep sleep_ = &async::sleep_for;
+  std::chrono::milliseconds upload_time_max_ = S3Client::kUploadTimeMax;
   std::unique_ptr<SecondTier> tier_;
 };
 

@@ -10,6 +10,11 @@ namespace {
 using support::FaultKind;
 using support::wait_until;
 
+async::awaitable<bool> joined(async::TaskGroup& tasks) {
+  co_await tasks.join();
+  co_return true;
+}
+
 class Upload : public TierTest {
  protected:
   void offer(const std::string& bytes, std::string_view key = kKey) {
@@ -119,6 +124,26 @@ TEST_F(Upload, AfterAFailureNothingIsTakenForAWhile) {
   EXPECT_TRUE(tier_->is_up()) << "who may only read reads on";
 }
 
+TEST_F(Upload, OneThatTakesTooLongIsDroppedAlone) {
+  upload_time_max_ = std::chrono::seconds(2);
+  start();
+  bucket_.inject("/sha256/", {.kind = FaultKind::status, .status = 404, .times = 1});  // HEAD: it is not there
+  bucket_.inject("/sha256/", {.kind = FaultKind::hang, .times = 1});
+  offer("large");
+  ASSERT_TRUE(wait_until([&] { return tier_probe_.write_errors.value() == 1; }));
+  EXPECT_EQ(tier_probe_.dropped.value(), 1U);
+  offer("small", "http://r.test/small");
+  ASSERT_TRUE(has_uploaded(1));
+  EXPECT_EQ(bucket_.object(object_path("small")), "small");
+}
+
+TEST_F(Upload, AKeyThatNoRecordHoldsIsNotShared) {
+  start();
+  offer("bytes", "http://r.test/" + std::string(Record::kKeyBytesMax, 'k'));
+  EXPECT_TRUE(wait_until([&] { return tier_probe_.dropped.value() == 1; }));
+  EXPECT_EQ(tier_probe_.uploaded.value(), 0U);
+}
+
 TEST_F(Upload, WhileItIsOutNothingIsTaken) {
   start();
   bucket_.inject("/records/", {.kind = FaultKind::status, .status = 500});
@@ -127,12 +152,34 @@ TEST_F(Upload, WhileItIsOutNothingIsTaken) {
   EXPECT_EQ(tier_probe_.dropped.value(), 1U);
 }
 
-TEST_F(Upload, SoManyWrongObjectsAreRemembered) {
-  start();
-  async::TaskGroup tasks(core_.get_executor());
-  auto client = S3Client::make(core_.get_executor(), {.endpoint = bucket_.url(), .bucket = "site"});
-  ASSERT_TRUE(client);
-  Uploader uploader(**client, names_, tier_probe_, tasks, std::chrono::seconds(1));
+class UploadQueue : public Upload {
+ protected:
+  std::unique_ptr<S3Client> client_ =
+      S3Client::make(core_.get_executor(), {.endpoint = bucket_.url(), .bucket = "site"}).value();
+  async::TaskGroup tasks_{core_.get_executor()};
+};
+
+// What is evicted meanwhile stays on the disk for it.
+TEST_F(UploadQueue, SoManyBytesWaitOrOneContentOfMore) {
+  const auto blob = put("bytes");
+  const auto dropped_of = [&](const std::vector<std::uint64_t>& sizes) {
+    // None of them is sent before the core runs.
+    Uploader uploader(*client_, names_, tier_probe_, tasks_, std::chrono::seconds(1));
+    const auto before = tier_probe_.dropped.value();
+    for (const auto size : sizes)
+      uploader.add({.key = std::string(kKey), .digest = blob->digest(), .size = size, .content_type = ""}, blob);
+    tasks_.cancel();
+    EXPECT_TRUE(run(joined(tasks_)));
+    return tier_probe_.dropped.value() - before;
+  };
+  EXPECT_EQ(dropped_of({Uploader::kHeldBytesMax - 1, 1}), 0U);
+  EXPECT_EQ(dropped_of({Uploader::kHeldBytesMax - 1, 2, 1}), 1U) << "there is a place for the smaller one";
+  EXPECT_EQ(dropped_of({Uploader::kObjectBytesMax, 1}), 1U);
+  EXPECT_EQ(dropped_of({Uploader::kObjectBytesMax + 1, 1}), 1U);
+}
+
+TEST_F(UploadQueue, SoManyWrongObjectsAreRemembered) {
+  Uploader uploader(*client_, names_, tier_probe_, tasks_, std::chrono::seconds(1));
   for (std::size_t i = 0; i < Uploader::kWrongMax; ++i) EXPECT_TRUE(uploader.distrust(base::sha256(std::to_string(i))));
   EXPECT_FALSE(uploader.distrust(base::sha256("0"))) << "it is known";
   EXPECT_TRUE(uploader.distrust(base::sha256("one more")));
