@@ -49,6 +49,7 @@ class Client::State {
         manifests_({.settings = settings_,
                     .policy_by_name = policy_by_name_,
                     .credentials = credentials_,
+                    .logins = logins_,
                     .fetcher = fetcher_,
                     .kept = kept}) {}
   /// Settings that make no sense.
@@ -65,6 +66,7 @@ class Client::State {
   [[nodiscard]] KeptContent* kept() { return kept_; }
   /// Under which key everybody's blob is kept; none where it is not everybody's.
   async::awaitable<std::optional<std::string>> shared_place(Reference reference, Digest digest);
+  async::awaitable<Result<std::string>> audience(Reference reference, Digest digest);
 
  private:
   /// Where nothing is dialled there is no address to judge: as behind an HTTP proxy, names have to be enough.
@@ -79,6 +81,7 @@ class Client::State {
   KeptContent* const kept_;
   Transport transport_;
   CredentialSource credentials_;
+  LoginNames logins_;
   Authenticator authenticator_;
   Fetcher fetcher_;
   ManifestSource manifests_;
@@ -91,6 +94,16 @@ async::awaitable<std::optional<std::string>> Client::State::shared_place(Referen
   if (!url || !policy_by_name_.check_name(*url, Pointer::request)) co_return std::nullopt;
   const auto login = co_await credentials_.find(*url);
   co_return login && login->empty() ? std::optional(shared_key(*url)) : std::nullopt;
+}
+
+async::awaitable<Result<std::string>> Client::State::audience(Reference reference, Digest digest) {
+  if (error_) co_return std::unexpected(*error_);
+  const auto url = parse_url(blob_url(reference, digest));
+  if (!url) co_return std::unexpected(url.error());
+  const auto login = co_await credentials_.find(*url);
+  if (!login) co_return std::unexpected(login.error());
+  const auto place = place_of_content(*url, *login, logins_);
+  co_return place.is_shared ? std::string(kAnybody) : place.key;
 }
 
 Result<void> check_settings(const config::Registry& settings) {
@@ -142,6 +155,10 @@ async::awaitable<Result<ResolvedImage>> Client::resolve(Reference reference, OnR
                                                .on_retry = on_retry,
                                                .is_registry_down = image.is_from_memory});
   }
+}
+
+async::awaitable<Result<std::string>> Client::audience(Reference reference, Digest digest) {
+  return state_->audience(std::move(reference), digest);
 }
 
 async::awaitable<Result<std::unique_ptr<BlobStream>>> Client::open_blob(Reference reference, Digest digest,

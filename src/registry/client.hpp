@@ -5,6 +5,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "async/core.hpp"
@@ -73,6 +74,11 @@ class Client {
   /// Manifest (through an index if there is one), verified, and the layers to try. Errors also: bad_reference,
   /// not_allowed (host_policy), ambiguous_module, no_module, encrypted, too_large.
   async::awaitable<Result<ResolvedImage>> resolve(Reference reference, OnRetry on_retry = {});
+
+  /// Who may have a blob that this repository gives us: kAnybody where we need no login there, else a name of the
+  /// repository's place and of our login to it. Errors: unauthorized when the login cannot be found.
+  async::awaitable<Result<std::string>> audience(Reference reference, Digest digest);
+  static constexpr std::string_view kAnybody = "anybody";
 
   /// What anybody may have of this repository and is kept here already, else null: no registry is asked.
   async::awaitable<std::shared_ptr<const store::OpenBlob>> find_blob(Reference reference, Digest digest);

@@ -119,8 +119,8 @@ async::awaitable<Attempt<void>> Exchange::start() {
     const auto deadline = is_connected_ ? connected_at_ + first_byte_timeout_ : connect_deadline;
     if (co_await changed_.wait_until(deadline) || is_head_complete_ || is_finished_) continue;
     if (deadline == connect_deadline && is_connected_) continue;
-    co_return try_again(Code::timeout, request_.url.authority() + (is_connected_ ? " did not answer in time"
-                                                                                 : " could not be reached in time"));
+    co_return try_again(Code::timeout,
+                        is_connected_ ? request_.url.authority() + " did not answer in time" : not_reached());
   }
   if (is_head_complete_) co_return Attempt<void>{};
   if (code_ == CURLE_OK)
@@ -183,6 +183,13 @@ void Exchange::resume_if_paused() {
   curl_easy_pause(easy_, CURLPAUSE_CONT);
 }
 
+std::string Exchange::not_reached() const {
+  curl_off_t lookup_us = 0;
+  curl_easy_getinfo(easy_, CURLINFO_NAMELOOKUP_TIME_T, &lookup_us);
+  return lookup_us == 0 ? "no name server said in time where " + request_.url.host + " is"
+                        : request_.url.authority() + " could not be reached in time";
+}
+
 Attempt<void> Exchange::failure_of(CURLcode code) const {
   const std::string where = request_.url.authority();
   const std::string why = message_[0] != '\0' ? message_.data() : curl_easy_strerror(code);
@@ -192,7 +199,7 @@ Attempt<void> Exchange::failure_of(CURLcode code) const {
                        ", which may not be asked (PROXY_REGISTRY_ALLOW)");
   }
   switch (code) {
-    case CURLE_OPERATION_TIMEDOUT: return try_again(Code::timeout, where + " could not be reached in time");
+    case CURLE_OPERATION_TIMEDOUT: return try_again(Code::timeout, not_reached());
     case CURLE_COULDNT_RESOLVE_HOST:
       return try_again(Code::registry_unavailable, "the name " + where + " is not known");
     case CURLE_PEER_FAILED_VERIFICATION:

@@ -78,6 +78,8 @@ class Exchange final : private CurlMulti::Listener {
   void on_finished(CURLcode code) override;
   void resume_if_paused();
   [[nodiscard]] Attempt<void> failure_of(CURLcode code) const;
+  /// What took too long before there was a connection.
+  [[nodiscard]] std::string not_reached() const;
 
   static std::size_t on_header(char* data, std::size_t size, std::size_t count, void* self);
   static std::size_t on_body(char* data, std::size_t size, std::size_t count, void* self);

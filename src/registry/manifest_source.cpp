@@ -49,8 +49,8 @@ async::awaitable<Result<Document>> ManifestSource::get(Question question) {
   const auto login = co_await parts_.credentials.find(*url);
   if (!login) co_return result_of(co_await ask(question, false));
   const auto digest = Digest::parse(question.name);
-  if (!digest) co_return co_await get_or_remember(question, key_of_tag(*url, *login, names_));
-  const auto place = place_of_content(*url, *login, names_);
+  if (!digest) co_return co_await get_or_remember(question, key_of_tag(*url, *login, parts_.logins));
+  const auto place = place_of_content(*url, *login, parts_.logins);
   if (place.is_shared) co_return co_await get_by_digest(question, *digest, place.key);
   co_return co_await get_or_remember(question, place.key);
 }

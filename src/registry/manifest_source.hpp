@@ -29,6 +29,7 @@ class ManifestSource {
     const config::Registry& settings;
     const HostPolicy& policy_by_name;  ///< judges a host that is not going to be dialled
     CredentialSource& credentials;
+    LoginNames& logins;
     Fetcher& fetcher;
     KeptContent* kept;  ///< null: nothing is
   };
@@ -55,7 +56,6 @@ class ManifestSource {
   [[nodiscard]] async::awaitable<bool> is_for_everybody(Url url);
 
   Parts parts_;
-  LoginNames names_;
 };
 
 }  // namespace propeller::registry

@@ -23,7 +23,7 @@ namespace propeller::store {
 namespace {
 
 constexpr std::size_t kHashBytes = 256 * base::kKiB;
-constexpr std::size_t kModuleBytesMax = Spool::kModulePathBytesMax + 256;
+constexpr std::size_t kNoteBytesMax = Spool::kModulePathBytesMax + 256;
 
 bool is_older(const ListedFile& a, const ListedFile& b) {
   return std::pair(a.modified.tv_sec, a.modified.tv_nsec) < std::pair(b.modified.tv_sec, b.modified.tv_nsec);
@@ -67,6 +67,11 @@ std::string module_name(const Digest& source, std::string_view path) {
 // No newline at the end: the path is the rest, whatever it holds.
 std::string module_head(const Digest& source) { return fmt::format("propeller module 1\n{}\n", source.to_string()); }
 
+// The name of an audience may be long, and tell more than this file has to.
+std::string audience_note(const Digest& digest, std::string_view audience) {
+  return fmt::format("propeller audience 1\n{}\n{}\n", digest.to_string(), base::sha256(audience).to_string());
+}
+
 }  // namespace
 
 struct Spool::State {
@@ -91,7 +96,8 @@ struct Spool::State {
   [[nodiscard]] Result<void> make_room(std::uint64_t size);
   [[nodiscard]] std::shared_ptr<SpoolFile> open_entry(const std::shared_ptr<State>& self, Entries::iterator found);
   void load_blobs();
-  void load_modules();
+  void load_notes();
+  void write_note(std::string name, std::string_view text);
 
   SpoolDirectory directory;
   const std::uint64_t bytes_max;
@@ -99,9 +105,9 @@ struct Spool::State {
 
   std::mutex mutex;
   Entries entries;
-  std::list<Digest> order;  // least recently used first
-  std::list<std::string> module_order;
-  std::unordered_set<std::string> modules;
+  std::list<Digest> order;            // least recently used first
+  std::list<std::string> note_order;  // oldest first
+  std::unordered_set<std::string> notes;
 };
 
 struct SpoolFile::State {
@@ -255,12 +261,12 @@ void Spool::State::load_blobs() {
   while (used > bytes_max && evict_one()) continue;
 }
 
-void Spool::State::load_modules() {
-  YoungestFiles youngest(kModulesMax, [this](const ListedFile& file) { directory.remove_module(file.name); });
-  directory.for_each_module([&](ListedFile file) { youngest.add(std::move(file)); });
+void Spool::State::load_notes() {
+  YoungestFiles youngest(kNotesMax, [this](const ListedFile& file) { directory.remove_note(file.name); });
+  directory.for_each_note([&](ListedFile file) { youngest.add(std::move(file)); });
   for (ListedFile& file : youngest.take()) {
-    modules.insert(file.name);
-    module_order.push_back(std::move(file.name));
+    notes.insert(file.name);
+    note_order.push_back(std::move(file.name));
   }
 }
 
@@ -272,7 +278,7 @@ Result<void> Spool::open() {
   const std::scoped_lock lock(state_->mutex);
   if (auto opened = state_->directory.open(); !opened) return opened;
   state_->load_blobs();
-  state_->load_modules();
+  state_->load_notes();
   return {};
 }
 
@@ -344,22 +350,25 @@ Result<void> Spool::commit(const std::shared_ptr<SpoolFile>& file, const Digest&
   return {};
 }
 
+// Only a shortcut: what cannot be written is found out again after the next start.
+void Spool::State::write_note(std::string name, std::string_view text) {
+  if (!directory.write_note(name, text) || !notes.insert(name).second) return;
+  note_order.push_back(std::move(name));
+  if (notes.size() <= kNotesMax) return;
+  directory.remove_note(note_order.front());
+  notes.erase(note_order.front());
+  note_order.pop_front();
+}
+
 void Spool::remember_module(const Digest& source, std::string_view path, const Digest& module) {
   if (path.size() > kModulePathBytesMax) return;
-  std::string name = module_name(source, path);
-  const std::scoped_lock lock(state_->mutex);
   const std::string text = fmt::format("{}{}\n{}", module_head(source), module.to_string(), path);
-  // Only a shortcut: when it cannot be written, the module is looked for again after the next start.
-  if (!state_->directory.write_module(name, text) || !state_->modules.insert(name).second) return;
-  state_->module_order.push_back(std::move(name));
-  if (state_->modules.size() <= kModulesMax) return;
-  state_->directory.remove_module(state_->module_order.front());
-  state_->modules.erase(state_->module_order.front());
-  state_->module_order.pop_front();
+  const std::scoped_lock lock(state_->mutex);
+  state_->write_note(module_name(source, path), text);
 }
 
 std::optional<Digest> Spool::module_of(const Digest& source, std::string_view path) const {
-  const auto text = state_->directory.read_module(module_name(source, path), kModuleBytesMax);
+  const auto text = state_->directory.read_note(module_name(source, path), kNoteBytesMax);
   const std::string head = module_head(source);
   if (!text || !text->starts_with(head)) return std::nullopt;
   const std::string_view rest = std::string_view(*text).substr(head.size());
@@ -367,6 +376,17 @@ std::optional<Digest> Spool::module_of(const Digest& source, std::string_view pa
   if (end == std::string_view::npos || rest.substr(end + 1) != path) return std::nullopt;
   const auto module = Digest::parse(rest.substr(0, end));
   return module ? std::optional(*module) : std::nullopt;
+}
+
+void Spool::remember_audience(const Digest& digest, std::string_view audience) {
+  const std::string text = audience_note(digest, audience);
+  const std::scoped_lock lock(state_->mutex);
+  state_->write_note(base::sha256(text).hex(), text);
+}
+
+bool Spool::is_for(const Digest& digest, std::string_view audience) const {
+  const std::string text = audience_note(digest, audience);
+  return state_->directory.read_note(base::sha256(text).hex(), kNoteBytesMax) == text;
 }
 
 std::uint64_t Spool::bytes_used() const { return state_->used; }

@@ -145,7 +145,7 @@ base::FileDescriptor SpoolDirectory::open_blob(const Digest& digest) const {
 
 void SpoolDirectory::remove_blob(const Digest& digest) const { ::unlinkat(blobs_.get(), digest.hex().c_str(), 0); }
 
-Result<void> SpoolDirectory::write_module(const std::string& name, std::string_view text) const {
+Result<void> SpoolDirectory::write_note(const std::string& name, std::string_view text) const {
   const std::string draft = base::random_hex(16);
   const base::FileDescriptor fd(
       ::openat(tmp_.get(), draft.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, kFileMode));
@@ -157,7 +157,7 @@ Result<void> SpoolDirectory::write_module(const std::string& name, std::string_v
   return std::unexpected(error_of(error_number, "write to"));
 }
 
-std::optional<std::string> SpoolDirectory::read_module(const std::string& name, std::size_t bytes_max) const {
+std::optional<std::string> SpoolDirectory::read_note(const std::string& name, std::size_t bytes_max) const {
   const base::FileDescriptor fd(::openat(modules_.get(), name.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
   if (!fd.is_open()) return std::nullopt;
   std::string text(bytes_max + 1, '\0');
@@ -167,7 +167,7 @@ std::optional<std::string> SpoolDirectory::read_module(const std::string& name, 
   return text;
 }
 
-void SpoolDirectory::remove_module(const std::string& name) const { ::unlinkat(modules_.get(), name.c_str(), 0); }
+void SpoolDirectory::remove_note(const std::string& name) const { ::unlinkat(modules_.get(), name.c_str(), 0); }
 
 void SpoolDirectory::for_each(const base::FileDescriptor& directory,
                               const std::function<void(ListedFile)>& visit) const {

@@ -51,12 +51,12 @@ class SpoolDirectory {
   [[nodiscard]] base::FileDescriptor open_blob(const Digest& digest) const;
   void remove_blob(const Digest& digest) const;
 
-  [[nodiscard]] Result<void> write_module(const std::string& name, std::string_view text) const;
-  [[nodiscard]] std::optional<std::string> read_module(const std::string& name, std::size_t bytes_max) const;
-  void remove_module(const std::string& name) const;
+  [[nodiscard]] Result<void> write_note(const std::string& name, std::string_view text) const;
+  [[nodiscard]] std::optional<std::string> read_note(const std::string& name, std::size_t bytes_max) const;
+  void remove_note(const std::string& name) const;
 
   void for_each_blob(const std::function<void(ListedFile)>& visit) const { for_each(blobs_, visit); }
-  void for_each_module(const std::function<void(ListedFile)>& visit) const { for_each(modules_, visit); }
+  void for_each_note(const std::function<void(ListedFile)>& visit) const { for_each(modules_, visit); }
 
   [[nodiscard]] const std::filesystem::path& path() const { return top_; }
   /// "cannot <verb> the spool <path>: <reason>" as Error io, with what to do about it where that is known.

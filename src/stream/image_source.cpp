@@ -99,7 +99,9 @@ async::awaitable<Result<ImageSource::Opened>> ImageSource::open(registry::Refere
                           settings_.image_size_max_bytes)};
       continue;
     }
-    auto image = join_or_begin({reference, layer, resolved->configuration, journey.transfer});
+    auto audience = co_await client_.audience(reference, layer.digest);
+    if (!audience) co_return std::unexpected(audience.error());
+    auto image = join_or_begin({reference, layer, std::move(*audience), resolved->configuration, journey.transfer});
     while (image->phase == Image::Phase::opening) co_await image->changed.wait();
     const bool is_anothers_choice =
         image->decided_by && (!resolved->configuration || *image->decided_by != resolved->configuration->digest);
@@ -159,7 +161,7 @@ registry::OnRetry ImageSource::on_retry(std::string transfer, std::uint32_t& cou
 }
 
 ImageLease ImageSource::join_or_begin(const Origin& origin) {
-  const Key key{origin.layer.digest, origin.reference.path};
+  const Key key = origin.key();
   if (const auto found = images_.find(key); found != images_.end()) return ImageLease(found->second);
   const auto image = std::make_shared<Image>(executor_);
   images_.emplace(key, image);
@@ -184,7 +186,7 @@ async::awaitable<void> ImageSource::run(std::shared_ptr<Image> image, Origin ori
       image.changed.notify_all();
       source.released_.notify_all();
     }
-  } settle{*this, *image, {origin.layer.digest, origin.reference.path}};
+  } settle{*this, *image, origin.key()};
   if (auto filled = co_await fill(image, origin); !filled) {
     image->error = filled.error();
     image->phase = Image::Phase::failed;
@@ -219,6 +221,8 @@ async::awaitable<Result<void>> ImageSource::fill(std::shared_ptr<Image> image, O
 }
 
 async::awaitable<Result<bool>> ImageSource::fill_from_spool(std::shared_ptr<Image> image, Origin origin) {
+  const auto is_for = [&](std::string_view audience) { return spool_.is_for(origin.layer.digest, audience); };
+  if (!is_for(registry::Client::kAnybody) && !is_for(origin.audience)) co_return false;
   if (const auto module = spool_.module_of(origin.layer.digest, origin.reference.path)) {
     if (auto file = co_await find_verified(*module)) {
       image->was_at_hand = true;
@@ -256,6 +260,7 @@ async::awaitable<Result<bool>> ImageSource::fill_from_store(std::shared_ptr<Imag
   }
   if (auto committed = spool_.commit(file, origin.layer.digest); !committed)
     co_return std::unexpected(committed.error());
+  spool_.remember_audience(origin.layer.digest, registry::Client::kAnybody);
   co_return co_await fill_from_spool(image, origin);
 }
 
@@ -298,9 +303,16 @@ async::awaitable<Result<void>> ImageSource::download(std::shared_ptr<Image> imag
   }
   if (auto committed = spool_.commit(file, origin.layer.digest); !committed)
     co_return std::unexpected(committed.error());
+  co_await remember_audience(origin);
   if (is_archive(kind)) co_return co_await extract(image, file, origin);
   use(*image, Image::Phase::complete, origin.layer.digest, file, origin.layer.size);
   co_return Result<void>{};
+}
+
+// The login may be another one by now: then nobody knows which of them brought it.
+async::awaitable<void> ImageSource::remember_audience(const Origin& origin) {
+  const auto audience = co_await client_.audience(origin.reference, origin.layer.digest);
+  if (audience && *audience == origin.audience) spool_.remember_audience(origin.layer.digest, origin.audience);
 }
 
 // The bytes wait in the registry's TCP window: what is not read is not sent. Clients of the forward proxy that ride

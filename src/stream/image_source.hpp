@@ -7,7 +7,7 @@
 #include <memory>
 #include <optional>
 #include <string>
-#include <utility>
+#include <tuple>
 #include <vector>
 
 #include "async/event.hpp"
@@ -70,7 +70,8 @@ struct Journey {
 /// Turns references into images in the spool: resolves, downloads, takes modules out of archives. What the content
 /// store has is copied from there.
 ///
-/// Order:    requests for one reference share one resolution, those for one layer share one download.
+/// Order:    requests for one reference share one resolution, those for one layer share one download, of
+///           those who may have it: a registry that names a layer has not given it.
 /// Pressure: `must_pause` says that the channel is full; a download that is a chunk ahead of its lanes then stops
 ///           reading.
 /// Bound:    downloads at once by DownloadPlaces; bytes by the spool; chunk hashes by kHashesMax.
@@ -112,13 +113,16 @@ class ImageSource {
     bool is_done = false;
     async::Event done;
   };
-  using Key = std::pair<Digest, std::string>;  ///< layer and path in it
+  using Key = std::tuple<Digest, std::string, std::string>;  ///< layer, path in it, audience
   /// Where the bytes of an image come from.
   struct Origin {
     registry::Reference reference;
     registry::Layer layer;
+    std::string audience;  ///< who may have what this registry gives, see Client::audience()
     std::optional<registry::Layer> configuration;
     std::string transfer;  ///< that asked first
+
+    [[nodiscard]] Key key() const { return {layer.digest, reference.path, audience}; }
   };
 
   async::awaitable<Result<registry::ResolvedImage>> resolve_once(registry::Reference reference, Journey& journey);
@@ -134,6 +138,7 @@ class ImageSource {
   async::awaitable<Result<Digest>> unpack(std::shared_ptr<store::SpoolFile> archive,
                                           std::shared_ptr<store::SpoolFile> module, registry::ExtractOptions options);
   async::awaitable<std::string> entry_point(std::shared_ptr<Image> image, Origin origin);
+  async::awaitable<void> remember_audience(const Origin& origin);
   async::awaitable<std::shared_ptr<store::SpoolFile>> find_verified(Digest digest);
   async::awaitable<Result<std::shared_ptr<store::SpoolFile>>> reserve(std::uint64_t size);
   async::awaitable<void> wait_for_room(std::shared_ptr<Image> image, const Origin& origin,

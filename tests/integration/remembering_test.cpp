@@ -173,6 +173,64 @@ TEST_F(Remembering, WhatALoginBroughtIsThatLoginsAlone) {
   EXPECT_EQ(code_of("acme/m"), "registry_unavailable");
 }
 
+// Whoever names a digest has not got its bytes: a manifest may name any.
+TEST_F(Remembering, ARegistryThatNamesAPrivateLayerHasToGiveIt) {
+  support::DockerRegistry closed({.users = {{"ann", "secret"}}});
+  Pusher ann({.url = closed.url(), .username = "ann", .password = "secret"});
+  push_raw(ann, "acme/m", "latest", module);
+  FakeRegistry other;
+  other.push_module("acme/copy", "latest", module);
+  const std::string copy = "http://" + other.host() + "/acme/copy";
+  const std::string layer = "/blobs/" + support::sha256_digest(module);
+  other.inject(layer, {.kind = FaultKind::status, .status = 404});
+  const Environment login{{"PROXY_REGISTRY_URL", closed.url()},
+                          {"PROXY_REGISTRY_ALLOW", other.host()},
+                          {"PROXY_AUTHENTICATE", "true"},
+                          {"PROXY_REGISTRY_USERNAME", "ann"},
+                          {"PROXY_REGISTRY_PASSWORD", "secret"}};
+  start_bridge(login);
+  ASSERT_TRUE(delivered("acme/m") == module);
+  EXPECT_EQ(code_of(copy), "not_found");
+  EXPECT_TRUE(delivered("acme/m") == module);
+  EXPECT_EQ(closed.requests("GET", layer), 1U) << "its own registry has given it";
+  stop_bridge();
+  start_bridge(login);
+  EXPECT_EQ(code_of(copy), "not_found");
+  EXPECT_TRUE(delivered("acme/m") == module);
+  EXPECT_EQ(closed.requests("GET", layer), 1U) << "also before the restart";
+
+  other.clear_faults();
+  EXPECT_TRUE(delivered(copy) == module);
+  EXPECT_TRUE(delivered(copy) == module);
+  EXPECT_EQ(other.requests_with(layer), 3) << "refused twice, given once";
+}
+
+TEST_F(Remembering, AnotherLoginHasToBeGivenALayerAnew) {
+  support::DockerRegistry closed({.users = {{"ann", "secret"}, {"bob", "secret"}}});
+  Pusher ann({.url = closed.url(), .username = "ann", .password = "secret"});
+  push_raw(ann, "acme/m", "latest", module);
+  for (const char* user : {"ann", "bob", "ann"}) {
+    start_bridge({{"PROXY_REGISTRY_URL", closed.url()},
+                  {"PROXY_AUTHENTICATE", "true"},
+                  {"PROXY_REGISTRY_USERNAME", user},
+                  {"PROXY_REGISTRY_PASSWORD", "secret"}});
+    EXPECT_TRUE(delivered("acme/m") == module) << user;
+    stop_bridge();
+  }
+  EXPECT_EQ(closed.requests("GET", "/blobs/" + support::sha256_digest(module)), 2U);
+}
+
+// What nobody needed a login for, a device may ask for at the registry that gave it: no need to carry it twice.
+TEST_F(Remembering, WhatAnybodyMayHaveIsCarriedOnceForAllRegistriesThatNameIt) {
+  const std::string name = push("m", module);
+  FakeRegistry other;
+  other.push_module("acme/copy", "latest", module);
+  start_bridge({{"PROXY_REGISTRY_ALLOW", other.host()}});
+  ASSERT_TRUE(delivered(name) == module);
+  EXPECT_TRUE(delivered("http://" + other.host() + "/acme/copy") == module);
+  EXPECT_EQ(other.requests_with("/blobs/"), 0);
+}
+
 TEST_F(Remembering, AStoreThatIsDamagedIsNotDelivered) {
   const std::string name = push("m", module);
   start_bridge();

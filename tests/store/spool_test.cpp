@@ -280,15 +280,31 @@ TEST_F(SpoolTest, AMalformedNoteOfAModuleIsIgnored) {
   EXPECT_EQ(spool.module_of(layer, "a.wasm"), std::nullopt);
 }
 
-TEST_F(SpoolTest, ItRemembersNoMoreThanItsNumberOfModules) {
+TEST_F(SpoolTest, WhoMayHaveAFileIsRememberedAcrossRestarts) {
+  const Digest layer = base::sha256("layer");
+  {
+    Spool spool(directory_, 1000);
+    ASSERT_TRUE(spool.open());
+    EXPECT_FALSE(spool.is_for(layer, "ann"));
+    spool.remember_audience(layer, "ann");
+  }
+  Spool spool(directory_, 1000);
+  ASSERT_TRUE(spool.open());
+  EXPECT_TRUE(spool.is_for(layer, "ann"));
+  EXPECT_FALSE(spool.is_for(layer, "bob"));
+  EXPECT_FALSE(spool.is_for(base::sha256("other"), "ann"));
+  EXPECT_EQ(spool.module_of(layer, "ann"), std::nullopt) << "no path that somebody may ask for";
+}
+
+TEST_F(SpoolTest, ItRemembersNoMoreThanItsNumberOfNotes) {
   Spool spool(directory_, 1000);
   ASSERT_TRUE(spool.open());
   const Digest layer = base::sha256("layer");
   const Digest module = base::sha256("module");
-  for (std::size_t i = 0; i <= Spool::kModulesMax; ++i) spool.remember_module(layer, std::to_string(i), module);
+  for (std::size_t i = 0; i <= Spool::kNotesMax; ++i) spool.remember_module(layer, std::to_string(i), module);
   EXPECT_EQ(spool.module_of(layer, "0"), std::nullopt);
   EXPECT_EQ(spool.module_of(layer, "1"), module);
-  EXPECT_EQ(spool.module_of(layer, std::to_string(Spool::kModulesMax)), module);
+  EXPECT_EQ(spool.module_of(layer, std::to_string(Spool::kNotesMax)), module);
 }
 
 TEST_F(SpoolTest, APathThatIsTooLongIsNotRemembered) {
