@@ -78,6 +78,7 @@ void Exchange::configure(const config::Registry& settings) {
   // Without it curl waits, on our thread, for a resolver thread that is stuck in getaddrinfo().
   curl_easy_setopt(easy_, CURLOPT_QUICK_EXIT, 1L);
   curl_easy_setopt(easy_, CURLOPT_TCP_NODELAY, 1L);
+  if (request_.is_ipv4_only) curl_easy_setopt(easy_, CURLOPT_IPRESOLVE, long{CURL_IPRESOLVE_V4});
   curl_easy_setopt(easy_, CURLOPT_BUFFERSIZE, static_cast<long>(request_.buffer_bytes));
   curl_easy_setopt(easy_, CURLOPT_CONNECTTIMEOUT_MS, static_cast<long>(connect_timeout_.count()));
   curl_easy_setopt(easy_, CURLOPT_SHARE, multi_.share());
@@ -183,11 +184,15 @@ void Exchange::resume_if_paused() {
   curl_easy_pause(easy_, CURLPAUSE_CONT);
 }
 
-std::string Exchange::not_reached() const {
+bool Exchange::is_without_address() const {
   curl_off_t lookup_us = 0;
   curl_easy_getinfo(easy_, CURLINFO_NAMELOOKUP_TIME_T, &lookup_us);
-  return lookup_us == 0 ? "no name server said in time where " + request_.url.host + " is"
-                        : request_.url.authority() + " could not be reached in time";
+  return !is_connected_ && lookup_us == 0;
+}
+
+std::string Exchange::not_reached() const {
+  return is_without_address() ? "no name server said in time where " + request_.url.host + " is"
+                              : request_.url.authority() + " could not be reached in time";
 }
 
 Attempt<void> Exchange::failure_of(CURLcode code) const {

@@ -35,7 +35,8 @@ struct ExchangeRequest {
   Pointer pointer = Pointer::request;
   std::vector<std::string> header_lines;  ///< "Name: value"
   std::string form;                       ///< not empty: POST as application/x-www-form-urlencoded
-  std::size_t buffer_bytes = 16 * 1024;   ///< at once from the socket, and kept for the reader
+  bool is_ipv4_only = false;
+  std::size_t buffer_bytes = 16 * 1024;  ///< at once from the socket, and kept for the reader
   /// Further options of the transfer, on top of the usual ones: another method, a signature, a body.
   std::function<void(CURL*)> adjust = {};
   std::string_view ca_setting = "PROXY_REGISTRY_CA_CERT";  ///< to name where a certificate is not trusted
@@ -72,13 +73,14 @@ class Exchange final : private CurlMulti::Listener {
 
   /// Reads the rest of a short body so that the connection can be used again; gives up silently on a long or slow one.
   async::awaitable<void> drain();
+  /// When start() was a timeout: it was the name that nobody said the address of.
+  [[nodiscard]] bool is_without_address() const;
 
  private:
   void configure(const config::Registry& settings);
   void on_finished(CURLcode code) override;
   void resume_if_paused();
   [[nodiscard]] Attempt<void> failure_of(CURLcode code) const;
-  /// What took too long before there was a connection.
   [[nodiscard]] std::string not_reached() const;
 
   static std::size_t on_header(char* data, std::size_t size, std::size_t count, void* self);

@@ -20,13 +20,13 @@ async::awaitable<Attempt<std::unique_ptr<Exchange>>> Transport::send(SendRequest
     if (auto allowed = policy_.check_name(request.url, request.pointer); !allowed) co_return give_up(allowed.error());
     auto lines = request.header_lines;
     if (!request.authorization.empty()) lines.push_back("Authorization: " + request.authorization);
-    auto exchange = std::make_unique<Exchange>(multi_, settings_, policy_,
-                                               ExchangeRequest{.url = request.url,
-                                                               .pointer = request.pointer,
-                                                               .header_lines = std::move(lines),
-                                                               .form = request.form,
-                                                               .buffer_bytes = request.buffer_bytes});
-    if (auto started = co_await exchange->start(); !started) co_return std::unexpected(started.error());
+    auto started = co_await start({.url = request.url,
+                                   .pointer = request.pointer,
+                                   .header_lines = std::move(lines),
+                                   .form = request.form,
+                                   .buffer_bytes = request.buffer_bytes});
+    if (!started) co_return started;
+    auto exchange = std::move(*started);
     if (!is_redirect(exchange->head().status)) co_return exchange;
 
     const std::string where = request.url.authority();
@@ -44,6 +44,23 @@ async::awaitable<Attempt<std::unique_ptr<Exchange>>> Transport::send(SendRequest
     request.pointer = policy_.is_configured(request.url) ? Pointer::configured_registry : Pointer::other_registry;
     request.url = std::move(*next);
     co_await exchange->drain();
+  }
+}
+
+// A name server that drops questions for IPv6 would otherwise keep us from the registry for good.
+async::awaitable<Attempt<std::unique_ptr<Exchange>>> Transport::start(ExchangeRequest request) {
+  const std::string host = request.url.host;
+  request.is_ipv4_only = ipv4_names_.contains(host);
+  for (;;) {
+    auto exchange = std::make_unique<Exchange>(multi_, settings_, policy_, request);
+    auto started = co_await exchange->start();
+    if (started) co_return exchange;
+    if (request.is_ipv4_only) ipv4_names_.erase(host);
+    if (request.is_ipv4_only || started.error().error.code != Code::timeout || !exchange->is_without_address())
+      co_return std::unexpected(started.error());
+    if (ipv4_names_.size() == kIpv4NamesMax) ipv4_names_.clear();
+    ipv4_names_.insert(host);
+    request.is_ipv4_only = true;
   }
 }
 

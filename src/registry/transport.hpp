@@ -2,6 +2,7 @@
 
 #include <memory>
 #include <string>
+#include <unordered_set>
 #include <vector>
 
 #include "async/core.hpp"
@@ -42,9 +43,15 @@ class Transport {
   async::awaitable<Attempt<std::unique_ptr<Exchange>>> send(SendRequest request);
 
  private:
+  static constexpr std::size_t kIpv4NamesMax = 64;
+
+  async::awaitable<Attempt<std::unique_ptr<Exchange>>> start(ExchangeRequest request);
+
   CurlMulti multi_;
   const config::Registry& settings_;
   const HostPolicy& policy_;
+  /// Names whose servers do not answer the question for IPv6, which the system waits for longer than we do.
+  std::unordered_set<std::string> ipv4_names_;
 };
 
 /// Reads a whole body that has to be short. Errors: too_large, timeout when it takes longer than `time_max` in all.

@@ -5,9 +5,12 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <thread>
+
 #include "async/task_group.hpp"
 #include "registry/blob_download.hpp"
 #include "registry/client_fixture.hpp"
+#include "support/name_server.hpp"
 
 namespace propeller::registry {
 namespace {
@@ -53,6 +56,23 @@ TEST_F(ClientFault, HangingBeforeTheAnswerIsATimeout) {
   registry.inject("/manifests/", {.kind = FaultKind::hang});
   expect_failure(Code::timeout, "did not answer");
   EXPECT_EQ(registry.requests_with("/manifests/"), 2);
+}
+
+// The system asks for IPv4 and IPv6 at once, and waits for both for longer than a connection may take.
+TEST_F(ClientFault, ANameServerThatIsSilentAboutIpv6) {
+  const support::NameServer names;
+  if (!names.is_listening()) GTEST_SKIP() << "port 53 is not for this user";
+  const support::TempDir directory;
+  std::thread([&] {
+    ASSERT_TRUE(names.take_over(directory.path() / "resolv.conf"));
+    Site named("http://registry.test:" + std::to_string(registry.port()));
+    named.settings.connect_timeout = 500ms;
+    named.settings.attempts_max = 1;
+    const auto fetched = named.fetch("acme/add:v1");
+    ASSERT_TRUE(fetched) << describe(fetched.error());
+    EXPECT_TRUE(*fetched == module);
+    EXPECT_GE(names.unanswered(), 1);
+  }).join();
 }
 
 TEST_F(ClientFault, AnAddressThatSwallowsPacketsIsATimeout) {
