@@ -192,7 +192,8 @@ void read_api(YamlSection section, Api& to) {
 }  // namespace
 
 std::vector<std::string> registry_patterns() {
-  return {"^/v2/.*/blobs/sha256:.*", "^/v2/.*/manifests/sha256:.*", "^/registry-v2/docker/registry/v2/blobs/sha256/"};
+  return {"^/v2/.*/blobs/sha256:.*", "^/v2/.*/manifests/sha256:.*", "^/registry-v2/docker/registry/v2/blobs/sha256/",
+          "^/v2/.*/(blobs|manifests)/sha512:.*"};
 }
 
 SiteSections read_site(const YamlNode& root, const std::string& file, Forward& to, Problems& problems) {

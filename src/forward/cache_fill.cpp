@@ -136,10 +136,8 @@ async::awaitable<void> CacheFills::compress(store::Entry entry, std::shared_ptr<
   note->is_zstd = true;
   entry.note = cache::to_text(*note);
   entry.digest = blob->digest();
-  (void)co_await store_.replace_entry(before, std::move(entry));
-  // One of the two has no name any more.
-  (void)co_await store_.erase_unnamed_blob(text->digest());
-  (void)co_await store_.erase_unnamed_blob(blob->digest());
+  const auto replaced = co_await store_.replace_entry(before, std::move(entry));
+  (void)co_await store_.erase_unnamed_blob(replaced ? text->digest() : blob->digest());
 }
 
 }  // namespace propeller::forward

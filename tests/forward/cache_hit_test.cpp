@@ -75,6 +75,29 @@ TEST_F(CacheTest, InterceptedHttpsHitsToo) {
   site.stop();  // before the server: it would write its farewell to a connection that is gone
 }
 
+TEST_F(CacheTest, ADigestMayBeOfSha512) {
+  support::FakeRegistry origin({.is_bucket = true});
+  const std::string bytes(100'000, 'b');
+  store::BlobHash hash(store::DigestAlgorithm::sha512);
+  hash.update(bytes);
+  const std::string digest = hash.finish().to_string();
+  const std::string right = "/v2/acme/m/blobs/" + digest;
+  const std::string wrong = "/v2/acme/m/manifests/" + digest;
+  origin.put_object(right, bytes);
+  origin.put_object(wrong, "other bytes");
+  site.start();
+  EXPECT_EQ(site.get(origin.url() + right).body, bytes);
+  ASSERT_TRUE(site.has_stored(1));
+  const auto again = site.get(origin.url() + right);
+  EXPECT_TRUE(again.is_hit());
+  EXPECT_TRUE(again.body == bytes);
+  EXPECT_EQ(support::read_file(directory / ("cache/blobs/sha512/" + digest.substr(7))), bytes);
+  // What has not the digest that it goes by does not arrive whole, and is not kept.
+  EXPECT_NE(site.get(origin.url() + wrong).body, "other bytes");
+  EXPECT_TRUE(site.is_idle());
+  EXPECT_FALSE(site.get(origin.url() + wrong).is_hit());
+}
+
 // Every hit wrote the whole of it to the disk again.
 TEST_F(CacheTest, AHitStoresNothing) {
   site.start();
