@@ -96,6 +96,7 @@ async::awaitable<TagLookup::Outcome> TagLookup::resolve(http::Destination destin
   // The rules of HTTP may have something.
   if (!answer) co_return std::monostate();
   parts_.silent.remove(origin_of(decision_.key));
+  parts_.silent.remove(key_);
   co_return co_await judge(std::move(*answer), known);
 }
 

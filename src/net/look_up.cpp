@@ -15,7 +15,7 @@ Result<Addresses> look_up(const std::string& host) {
   hints.ai_socktype = SOCK_STREAM;
   addrinfo* found = nullptr;
   if (const int code = ::getaddrinfo(host.c_str(), nullptr, &hints, &found); code != 0) {
-    return fail(Code::dns_failed, Origin::upstream,
+    return fail(code == EAI_AGAIN ? Code::timeout : Code::dns_failed, Origin::upstream,
                 fmt::format("the host name {} has no address: {}", host, ::gai_strerror(code)));
   }
   const std::unique_ptr<addrinfo, decltype(&::freeaddrinfo)> owned(found, &::freeaddrinfo);

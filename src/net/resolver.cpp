@@ -30,6 +30,11 @@ struct Resolver::Entry {
   std::string host;
   std::optional<Result<Addresses>> addresses = {};
   Clock::time_point ends_at = {};
+  Addresses good = {};  ///< the last that were said
+  Clock::time_point good_until = {};
+  bool is_late = false;  ///< somebody has waited for the new answer in vain
+
+  [[nodiscard]] bool is_good() const { return !good.empty() && Clock::now() < good_until; }
   std::vector<asio::steady_timer*> waiting = {};  ///< each stands in the frame of a coroutine
 };
 
@@ -63,7 +68,9 @@ awaitable<Result<Addresses>> Resolver::resolve(std::string host, Clock::time_poi
   const auto& wanted = *found;
   if (wanted->addresses) co_return *wanted->addresses;
 
-  asio::steady_timer timer(executor_, deadline);
+  const bool is_good = wanted->is_good();
+  if (is_good && wanted->is_late) co_return wanted->good;
+  asio::steady_timer timer(executor_, is_good ? std::min(deadline, Clock::now() + options_.late_after) : deadline);
   wanted->waiting.push_back(&timer);
   const struct Leave {
     Entry& entry;
@@ -77,16 +84,25 @@ awaitable<Result<Addresses>> Resolver::resolve(std::string host, Clock::time_poi
     throw boost::system::system_error(asio::error::operation_aborted);
   }
   if (wanted->addresses) co_return *wanted->addresses;
+  wanted->is_late = true;
+  if (is_good) co_return wanted->good;
   co_return fail(Code::timeout, Origin::upstream, fmt::format("the address of {} was not found in time", host));
 }
 
 /// The entry of a host with an answer that holds, or with a question under way.
 Result<std::shared_ptr<Resolver::Entry>> Resolver::entry(const std::string& host) {
+  std::shared_ptr<Entry> before;
   if (const auto found = by_host_.find(host); found != by_host_.end()) {
     const auto place = found->second;
     if (!(*place)->addresses || (*place)->ends_at > Clock::now()) {
       entries_.splice(entries_.begin(), entries_, place);
       return *place;
+    }
+    before = *place;
+    if (lookups_ >= options_.lookups_max && before->is_good()) {
+      before->addresses = before->good;
+      before->ends_at = Clock::now() + options_.failure_kept_for;
+      return before;
     }
     by_host_.erase(found);
     entries_.erase(place);
@@ -95,6 +111,10 @@ Result<std::shared_ptr<Resolver::Entry>> Resolver::entry(const std::string& host
     return fail(Code::limit_exceeded, Origin::internal, "too many host names are being looked up");
   if (entries_.size() >= options_.entries_max) forget_oldest();
   entries_.push_front(std::make_shared<Entry>(host));
+  if (before) {
+    entries_.front()->good = std::move(before->good);
+    entries_.front()->good_until = before->good_until;
+  }
   by_host_.emplace(entries_.front()->host, entries_.begin());
   ask(entries_.front());
   return entries_.front();
@@ -122,6 +142,16 @@ void Resolver::answer(Entry& entry, Result<Addresses> addresses) {
   --lookups_;
   if (addresses && addresses->empty())
     addresses = fail(Code::dns_failed, Origin::upstream, fmt::format("{} has no address", entry.host));
+  if (addresses) {
+    entry.good = *addresses;
+    entry.good_until = Clock::now() + options_.old_kept_for;
+  } else if (addresses.error().code != Code::timeout) {
+    entry.good.clear();
+  } else if (entry.is_good()) {
+    addresses = entry.good;
+  } else {
+    addresses.error().code = Code::dns_failed;
+  }
   entry.ends_at = Clock::now() + (addresses ? options_.kept_for : options_.failure_kept_for);
   entry.addresses = std::move(addresses);
   for (auto* const timer : entry.waiting) timer->cancel();

@@ -22,13 +22,16 @@ namespace propeller::net {
 struct ResolverOptions {
   /// Asks the system; blocks. Called on the pool.
   std::function<Result<Addresses>(const std::string& host)> look_up = {};
-  std::chrono::milliseconds kept_for{30'000};        ///< the system does not tell how long an answer holds
+  std::chrono::milliseconds kept_for{30'000};  ///< the system does not tell how long an answer holds
+  std::chrono::milliseconds late_after{1800};  ///< a new answer; the one before serves then
+  std::chrono::milliseconds old_kept_for = std::chrono::hours(24);  ///< while nobody says anything else
   std::chrono::milliseconds failure_kept_for{2000};  ///< so that a storm of requests is not one of questions
   std::size_t entries_max = 1024;
   std::size_t lookups_max = 64;  ///< under way at a time
 };
 
-/// Addresses of host names: asked for on a pool of threads that may block, and kept for a while.
+/// Addresses of host names: asked for on a pool of threads that may block, and kept for a while. While no name server
+/// answers, those of before serve; that a name is not known is an answer.
 ///
 /// Order:    as the system prefers them (RFC 6724), at most kAddressesMax (net/look_up.hpp).
 /// Bound:    entries_max names, the one used longest ago goes first; one question at a time for a name, whoever asks
@@ -36,6 +39,7 @@ struct ResolverOptions {
 /// Errors:   dns_failed with the system's words, timeout, limit_exceeded.
 /// Threads:  one core.
 /// Lifetime: nobody waits on it when it goes; questions under way are forgotten. It goes before its core.
+/// Source:   RFC 8767 5 (serving stale data)
 class Resolver {
  public:
   Resolver(boost::asio::any_io_executor executor, boost::asio::thread_pool& pool, ResolverOptions options = {});

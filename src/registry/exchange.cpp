@@ -191,6 +191,7 @@ bool Exchange::is_without_address() const {
 }
 
 std::string Exchange::not_reached() const {
+  if (has_proxy_) return "the proxy on the way to " + request_.url.authority() + " could not be reached in time";
   return is_without_address() ? "no name server said in time where " + request_.url.host + " is"
                               : request_.url.authority() + " could not be reached in time";
 }

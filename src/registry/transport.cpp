@@ -47,21 +47,19 @@ async::awaitable<Attempt<std::unique_ptr<Exchange>>> Transport::send(SendRequest
   }
 }
 
-// A name server that drops questions for IPv6 would otherwise keep us from the registry for good.
+// A name server that drops questions for IPv6 would otherwise keep us from the registry for good. The next attempt asks
+// for IPv4 alone.
 async::awaitable<Attempt<std::unique_ptr<Exchange>>> Transport::start(ExchangeRequest request) {
   const std::string host = request.url.host;
   request.is_ipv4_only = ipv4_names_.contains(host);
-  for (;;) {
-    auto exchange = std::make_unique<Exchange>(multi_, settings_, policy_, request);
-    auto started = co_await exchange->start();
-    if (started) co_return exchange;
-    if (request.is_ipv4_only) ipv4_names_.erase(host);
-    if (request.is_ipv4_only || started.error().error.code != Code::timeout || !exchange->is_without_address())
-      co_return std::unexpected(started.error());
+  auto exchange = std::make_unique<Exchange>(multi_, settings_, policy_, std::move(request));
+  auto started = co_await exchange->start();
+  if (started) co_return exchange;
+  if (ipv4_names_.erase(host) == 0 && started.error().error.code == Code::timeout && exchange->is_without_address()) {
     if (ipv4_names_.size() == kIpv4NamesMax) ipv4_names_.clear();
     ipv4_names_.insert(host);
-    request.is_ipv4_only = true;
   }
+  co_return std::unexpected(started.error());
 }
 
 async::awaitable<Attempt<std::string>> read_document(Exchange& exchange, std::size_t bytes_max,

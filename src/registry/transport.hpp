@@ -29,7 +29,7 @@ struct SendRequest {
 /// Sends requests and follows redirects by hand: every hop is judged by the host policy, and credentials are dropped
 /// for good where scheme, host or port change.
 ///
-/// Bound:    kRedirectsMax hops.
+/// Bound:    kRedirectsMax hops; kIpv4NamesMax names that are asked for without IPv6, then all are forgotten.
 /// Threads:  one core.
 /// Source:   RFC 9110 15.4
 class Transport {

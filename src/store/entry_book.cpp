@@ -55,6 +55,7 @@ async::awaitable<Result<void>> EntryBook::put(Entry entry, std::shared_ptr<const
   const auto shared = std::make_shared<const Entry>(std::move(entry));
   const auto dropped = std::make_shared<std::vector<std::string>>();
   hot_.erase(shared->key);
+  const auto generation = hot_.generation(shared->key);
   const StoreIndex::EntryWrite write{
       .entry = shared, .before = std::move(before), .entries_max = depot_.options().entries_max, .dropped = dropped};
   auto written =
@@ -64,7 +65,7 @@ async::awaitable<Result<void>> EntryBook::put(Entry entry, std::shared_ptr<const
     if (key != shared->key) forget(key);
   }
   remember(shared->key);
-  hot_.put(shared);
+  hot_.put(generation, shared);
   co_return Result<void>();
 }
 

@@ -28,11 +28,12 @@ std::uint64_t EntryCache::generation(const std::string& key) {
   return shard.generation;
 }
 
-void EntryCache::put(std::shared_ptr<const Entry> entry) {
+void EntryCache::put(std::uint64_t generation, std::shared_ptr<const Entry> entry) {
   Shard& shard = shard_of(entry->key);
   const std::scoped_lock lock(shard.mutex);
-  ++shard.generation;
-  insert(shard, std::move(entry));
+  // Whoever read what was there before keeps it to himself.
+  if (shard.generation++ == generation) return insert(shard, std::move(entry));
+  if (const auto found = shard.entries.find(entry->key); found != shard.entries.end()) drop(shard, found->second);
 }
 
 void EntryCache::put_if(std::uint64_t generation, std::shared_ptr<const Entry> entry) {

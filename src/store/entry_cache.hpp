@@ -23,9 +23,11 @@ class EntryCache {
   explicit EntryCache(std::size_t bytes_max) : shard_bytes_max_(bytes_max / kShards) {}
 
   [[nodiscard]] std::shared_ptr<const Entry> find(const std::string& key);
-  /// What stands for "nothing changed since": taken before a read of the database, given to put_if().
+  /// What stands for "nothing changed since": taken before a read or a write of the database, given to what follows.
   [[nodiscard]] std::uint64_t generation(const std::string& key);
-  void put(std::shared_ptr<const Entry> entry);
+  /// What was written; not when another write or erasure of a core beside may have come after it: the database knows.
+  void put(std::uint64_t generation, std::shared_ptr<const Entry> entry);
+  /// What was read.
   void put_if(std::uint64_t generation, std::shared_ptr<const Entry> entry);
   void erase(const std::string& key);
   void clear();

@@ -10,8 +10,8 @@
 #include <list>
 #include <mutex>
 #include <string>
+#include <string_view>
 #include <unordered_map>
-#include <unordered_set>
 #include <vector>
 
 #include "base/assert.hpp"
@@ -98,6 +98,8 @@ struct Spool::State {
   void load_blobs();
   void load_notes();
   void write_note(std::string name, std::string_view text);
+  void add_note(std::string name);
+  bool use_note(std::string_view name);  // false: there is none
 
   SpoolDirectory directory;
   const std::uint64_t bytes_max;
@@ -105,9 +107,9 @@ struct Spool::State {
 
   std::mutex mutex;
   Entries entries;
-  std::list<Digest> order;            // least recently used first
-  std::list<std::string> note_order;  // oldest first
-  std::unordered_set<std::string> notes;
+  std::list<Digest> order;                                                       // least recently used first
+  std::list<std::string> note_order;                                             // least recently used first
+  std::unordered_map<std::string_view, std::list<std::string>::iterator> notes;  // by the names in note_order
 };
 
 struct SpoolFile::State {
@@ -265,8 +267,7 @@ void Spool::State::load_notes() {
   YoungestFiles youngest(kNotesMax, [this](const ListedFile& file) { directory.remove_note(file.name); });
   directory.for_each_note([&](ListedFile file) { youngest.add(std::move(file)); });
   for (ListedFile& file : youngest.take()) {
-    notes.insert(file.name);
-    note_order.push_back(std::move(file.name));
+    add_note(std::move(file.name));
   }
 }
 
@@ -352,12 +353,24 @@ Result<void> Spool::commit(const std::shared_ptr<SpoolFile>& file, const Digest&
 
 // Only a shortcut: what cannot be written is found out again after the next start.
 void Spool::State::write_note(std::string name, std::string_view text) {
-  if (!directory.write_note(name, text) || !notes.insert(name).second) return;
-  note_order.push_back(std::move(name));
+  if (!directory.write_note(name, text) || use_note(name)) return;
+  add_note(std::move(name));
   if (notes.size() <= kNotesMax) return;
   directory.remove_note(note_order.front());
   notes.erase(note_order.front());
   note_order.pop_front();
+}
+
+void Spool::State::add_note(std::string name) {
+  const auto place = note_order.insert(note_order.end(), std::move(name));
+  notes.emplace(*place, place);
+}
+
+bool Spool::State::use_note(std::string_view name) {
+  const auto found = notes.find(name);
+  if (found == notes.end()) return false;
+  note_order.splice(note_order.end(), note_order, found->second);
+  return true;
 }
 
 void Spool::remember_module(const Digest& source, std::string_view path, const Digest& module) {
@@ -367,8 +380,11 @@ void Spool::remember_module(const Digest& source, std::string_view path, const D
   state_->write_note(module_name(source, path), text);
 }
 
-std::optional<Digest> Spool::module_of(const Digest& source, std::string_view path) const {
-  const auto text = state_->directory.read_note(module_name(source, path), kNoteBytesMax);
+std::optional<Digest> Spool::module_of(const Digest& source, std::string_view path) {
+  const std::string name = module_name(source, path);
+  const std::scoped_lock lock(state_->mutex);
+  if (!state_->use_note(name)) return std::nullopt;
+  const auto text = state_->directory.read_note(name, kNoteBytesMax);
   const std::string head = module_head(source);
   if (!text || !text->starts_with(head)) return std::nullopt;
   const std::string_view rest = std::string_view(*text).substr(head.size());
@@ -384,9 +400,11 @@ void Spool::remember_audience(const Digest& digest, std::string_view audience) {
   state_->write_note(base::sha256(text).hex(), text);
 }
 
-bool Spool::is_for(const Digest& digest, std::string_view audience) const {
+bool Spool::is_for(const Digest& digest, std::string_view audience) {
   const std::string text = audience_note(digest, audience);
-  return state_->directory.read_note(base::sha256(text).hex(), kNoteBytesMax) == text;
+  const std::string name = base::sha256(text).hex();
+  const std::scoped_lock lock(state_->mutex);
+  return state_->use_note(name) && state_->directory.read_note(name, kNoteBytesMax) == text;
 }
 
 std::uint64_t Spool::bytes_used() const { return state_->used; }

@@ -53,7 +53,7 @@ class SpoolFile {
 ///
 /// Order:    least recently used complete files go first when room is needed; use is remembered across restarts.
 /// Bound:    `bytes_max` over all files, by reservation, so that a download that was begun can end; kFilesMax files,
-///           kNotesMax remembered modules and audiences.
+///           kNotesMax remembered modules and audiences, those used longest ago go first.
 /// Errors:   overloaded when everything is in use; too_large when it could never fit; io.
 /// Threads:  any; calls are short, no file is read or written whole.
 /// Lifetime: the directory stays locked until the spool and the last of its files are gone.
@@ -61,7 +61,7 @@ class SpoolFile {
 class Spool {
  public:
   static constexpr std::size_t kFilesMax = 16'384;
-  static constexpr std::size_t kNotesMax = 8'192;
+  static constexpr std::size_t kNotesMax = 2 * kFilesMax;
   static constexpr std::size_t kModulePathBytesMax = 1'024;  ///< longer ones are not remembered
 
   Spool(std::filesystem::path directory, std::uint64_t bytes_max);
@@ -73,7 +73,7 @@ class Spool {
   /// Errors: io; overloaded when another process has the lock.
   [[nodiscard]] Result<void> open();
 
-  /// A complete file, or nullptr. One found at start and not hashed yet counts as absent until verify() passed.
+  /// A complete file, or nullptr. One found at start and not hashed yet counts as absent until settle() passed.
   [[nodiscard]] std::shared_ptr<SpoolFile> find(const Digest& digest);
   /// There is a file from an earlier process that wants verifying: open, to be hashed off the thread, then settled.
   [[nodiscard]] std::shared_ptr<SpoolFile> find_unverified(const Digest& digest);
@@ -86,12 +86,12 @@ class Spool {
 
   /// Remembers that the module at `path` of the layer `source` is the file `digest`, across restarts.
   void remember_module(const Digest& source, std::string_view path, const Digest& module);
-  [[nodiscard]] std::optional<Digest> module_of(const Digest& source, std::string_view path) const;
+  [[nodiscard]] std::optional<Digest> module_of(const Digest& source, std::string_view path);
 
   /// Remembers that `audience` may have the file `digest` and what was taken out of it, across restarts. A digest is no
   /// secret: who names one has not been given its bytes.
   void remember_audience(const Digest& digest, std::string_view audience);
-  [[nodiscard]] bool is_for(const Digest& digest, std::string_view audience) const;
+  [[nodiscard]] bool is_for(const Digest& digest, std::string_view audience);
 
   /// Files and reservations.
   [[nodiscard]] std::uint64_t bytes_used() const;

@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <latch>
+#include <semaphore>
 
 #include "async/task_group.hpp"
 #include "net/dial.hpp"
@@ -75,6 +76,91 @@ TEST(Resolver, AnAnswerIsForgottenAfterItsTimeAndAFailureSooner) {
   loop.run(async::sleep_for(25ms));
   loop.run(resolve(names.resolver, "late.example", result));
   EXPECT_TRUE(result);
+}
+
+TEST(Resolver, WhileNoNameServerAnswersTheAddressesOfBeforeServe) {
+  Loop loop;
+  std::atomic<Code> failure = Code::timeout;
+  std::atomic<bool> is_first = true;
+  Names names(loop,
+              [&](const std::string&) -> Result<Addresses> {
+                if (is_first.exchange(false)) return Addresses{address("192.0.2.1")};
+                return fail(failure, Origin::upstream, "no answer");
+              },
+              {.kept_for = 20ms, .failure_kept_for = 20ms});
+  Result<Addresses> result;
+  for (int times = 0; times < 3; ++times) {
+    loop.run(resolve(names.resolver, "site.example", result));
+    EXPECT_EQ(result.value(), Addresses{address("192.0.2.1")}) << times;
+    loop.run(async::sleep_for(25ms));
+  }
+  EXPECT_EQ(names.questions, 3);
+  failure = Code::dns_failed;
+  loop.run(resolve(names.resolver, "site.example", result));
+  EXPECT_EQ(result.error().code, Code::dns_failed) << "that there is no such name is an answer";
+  failure = Code::timeout;
+  loop.run(async::sleep_for(25ms));
+  loop.run(resolve(names.resolver, "site.example", result));
+  EXPECT_EQ(result.error().code, Code::dns_failed) << "which ends the addresses of before";
+}
+
+TEST(Resolver, WhoIsNotAnsweredInTimeGetsTheAddressesOfBefore) {
+  Loop loop;
+  std::binary_semaphore answers{1};
+  Names names(loop,
+              [&](const std::string&) {
+                answers.acquire();
+                return Addresses{address("192.0.2.1")};
+              },
+              {.kept_for = 20ms, .late_after = 50ms});
+  Result<Addresses> result;
+  loop.run(resolve(names.resolver, "site.example", result));
+  loop.run(async::sleep_for(25ms));
+  loop.run(resolve(names.resolver, "site.example", result, 30s));
+  EXPECT_EQ(result.value(), Addresses{address("192.0.2.1")});
+  loop.run(resolve(names.resolver, "site.example", result, 30s));
+  EXPECT_TRUE(result);
+  EXPECT_EQ(names.questions, 2) << "the second one is under way";
+  answers.release();
+}
+
+TEST(Resolver, WhereTooManyNamesAreLookedUpTheAddressesOfBeforeServe) {
+  Loop loop;
+  std::binary_semaphore answers{1};
+  Names names(loop,
+              [&](const std::string&) {
+                answers.acquire();
+                return Addresses{address("192.0.2.1")};
+              },
+              {.kept_for = 20ms, .late_after = 20ms, .failure_kept_for = 1ms, .lookups_max = 1});
+  Result<Addresses> result;
+  loop.run(resolve(names.resolver, "site.example", result));
+  loop.run(async::sleep_for(25ms));
+  loop.run(resolve(names.resolver, "other.example", result, 20ms));
+  EXPECT_EQ(result.error().code, Code::timeout);
+  for (int times = 0; times < 2; ++times) {
+    loop.run(resolve(names.resolver, "site.example", result));
+    EXPECT_EQ(result.value(), Addresses{address("192.0.2.1")}) << times;
+    loop.run(async::sleep_for(5ms));
+  }
+  answers.release();
+}
+
+TEST(Resolver, OldAddressesServeForTheirTimeOnly) {
+  Loop loop;
+  bool is_answering = true;
+  Names names(loop,
+              [&](const std::string&) -> Result<Addresses> {
+                if (is_answering) return Addresses{address("192.0.2.1")};
+                return fail(Code::timeout, Origin::upstream, "no answer");
+              },
+              {.kept_for = 10ms, .old_kept_for = 20ms});
+  Result<Addresses> result;
+  loop.run(resolve(names.resolver, "site.example", result));
+  is_answering = false;
+  loop.run(async::sleep_for(25ms));
+  loop.run(resolve(names.resolver, "site.example", result));
+  EXPECT_EQ(result.error().code, Code::dns_failed);
 }
 
 TEST(Resolver, AnAddressIsItsOwnAnswer) {

@@ -307,6 +307,19 @@ TEST_F(SpoolTest, ItRemembersNoMoreThanItsNumberOfNotes) {
   EXPECT_EQ(spool.module_of(layer, std::to_string(Spool::kNotesMax)), module);
 }
 
+TEST_F(SpoolTest, ANoteThatIsUsedStays) {
+  Spool spool(directory_, 1000);
+  ASSERT_TRUE(spool.open());
+  const Digest layer = base::sha256("layer");
+  spool.remember_audience(layer, "used");
+  spool.remember_audience(layer, "unused");
+  for (std::size_t i = 2; i < Spool::kNotesMax; ++i) spool.remember_module(layer, std::to_string(i), layer);
+  EXPECT_TRUE(spool.is_for(layer, "used"));
+  spool.remember_audience(layer, "one more");
+  EXPECT_TRUE(spool.is_for(layer, "used"));
+  EXPECT_FALSE(spool.is_for(layer, "unused"));
+}
+
 TEST_F(SpoolTest, APathThatIsTooLongIsNotRemembered) {
   Spool spool(directory_, 1000);
   ASSERT_TRUE(spool.open());

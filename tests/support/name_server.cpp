@@ -21,7 +21,8 @@ constexpr char kTypeA = 1;
 
 }  // namespace
 
-NameServer::NameServer() : socket_(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0)) {
+NameServer::NameServer(NameServerOptions options)
+    : options_(options), socket_(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0)) {
   const sockaddr_in own{.sin_family = AF_INET, .sin_port = htons(53), .sin_addr = {htonl(kAddress)}, .sin_zero = {}};
   if (::bind(socket_.get(), reinterpret_cast<const sockaddr*>(&own), sizeof own) != 0) return;
   thread_ = std::jthread([this](const std::stop_token& stop) { serve(stop); });
@@ -30,7 +31,7 @@ NameServer::NameServer() : socket_(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 
 NameServer::~NameServer() = default;
 
 bool NameServer::take_over(const std::filesystem::path& file) const {
-  write_file(file, "nameserver 127.0.0.53\n");
+  write_file(file, "nameserver 127.0.0.53\n");  // with the time-outs of the system
   return enter_mount_namespace() && ::mount(file.c_str(), "/etc/resolv.conf", nullptr, MS_BIND, nullptr) == 0;
 }
 
@@ -49,14 +50,18 @@ void NameServer::serve(const std::stop_token& stop) {
       end += 1 + static_cast<unsigned char>(question[end]);
     end += 1 + 4;  // the root, type and class
     if (end > static_cast<std::size_t>(got)) continue;
-    if (question[end - 3] != kTypeA) {
+    const bool is_ipv4 = question[end - 3] == kTypeA;
+    if (is_silent_ || (!is_ipv4 && !options_.knows_ipv6)) {
       ++unanswered_;
       continue;
     }
-    // A recursive answer, one question, one record: the name of byte 12, A, IN, 60 s, 4 bytes.
+    // Recursive, one question, at most one record: the name of byte 12, A, IN, 60 s, 4 bytes.
     std::string answer(question.data(), end);
-    answer.replace(2, kHeadBytes - 2, std::string("\x81\x80\0\1\0\1\0\0\0\0", 10));
-    answer += std::string("\xc0\x0c\0\1\0\1\0\0\0\x3c\0\4\x7f\0\0\1", 16);
+    answer.replace(2, kHeadBytes - 2, std::string("\x81\x80\0\1\0\0\0\0\0\0", 10));
+    if (is_ipv4) {
+      answer[7] = 1;
+      answer += std::string("\xc0\x0c\0\1\0\1\0\0\0\x3c\0\4\x7f\0\0\1", 16);
+    }
     ::sendto(socket_.get(), answer.data(), answer.size(), 0, reinterpret_cast<const sockaddr*>(&from), size);
   }
 }
