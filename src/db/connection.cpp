@@ -120,7 +120,6 @@ Result<std::int64_t> Connection::user_version() {
 }
 
 std::int64_t Connection::changes() const { return sqlite3_changes64(handle_.get()); }
-std::int64_t Connection::last_row_id() const { return sqlite3_last_insert_rowid(handle_.get()); }
 
 Error Connection::error(std::string_view what) const {
   const char* name = handle_ ? sqlite3_db_filename(handle_.get(), "main") : nullptr;

@@ -70,7 +70,6 @@ class Connection {
   [[nodiscard]] Result<std::int64_t> user_version();
   /// Rows changed by the last statement.
   [[nodiscard]] std::int64_t changes() const;
-  [[nodiscard]] std::int64_t last_row_id() const;
 
   /// What SQLite says of its last failure.
   [[nodiscard]] Error error(std::string_view what) const;

@@ -13,9 +13,8 @@ namespace propeller::forward {
 ///
 /// Callers with credentials share what is remembered once the registry has accepted them; what was asked without any is
 /// remembered apart.
-/// Pressure: with something to fall back on a silent registry is waited for kPatience at most, and then left alone for
-/// a
-///           while, as is one that says 429 or 5xx: for as long as it wants, or another window.
+/// Pressure: with something to fall back on a silent registry is waited for kPatience at most, and then left alone
+///           for a while, as is one that says 429 or 5xx: for as long as it wants, or another window.
 /// Threads:  one core. Lifetime: of the handler's call; what it refers to outlives it.
 /// Source:   OCI distribution-spec 1.1, "Pulling manifests"
 class TagLookup {

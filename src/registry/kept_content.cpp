@@ -74,19 +74,28 @@ async::awaitable<std::optional<Document>> KeptContent::find_document(std::string
       .text = std::move(*text), .content_type = kept_content_type((*entry)->header_text), .digest = *digest};
 }
 
-async::awaitable<std::optional<Digest>> KeptContent::find_tag(const std::string& url) {
+/// What is written down of a tag for everybody: an entry for each form of `Accept`.
+async::awaitable<std::vector<store::Entry>> KeptContent::list_tag(std::string url) {
   constexpr std::size_t kFormsMax = 100;
-  const auto prefix = url + std::string(kTagMark);
-  const auto entries = co_await store_.list_entries(prefix, "", kFormsMax);
-  if (!entries) co_return std::nullopt;
-  const store::Entry* newest = nullptr;
-  for (const auto& entry : *entries) {
-    const bool is_for_everybody = entry.key.find(' ', prefix.size()) == std::string::npos;
-    if (is_for_everybody && (newest == nullptr || entry.checked_at > newest->checked_at)) newest = &entry;
-  }
-  if (newest == nullptr) co_return std::nullopt;
+  const auto prefix = std::move(url) + std::string(kTagMark);
+  auto entries = co_await store_.list_entries(prefix, "", kFormsMax);
+  if (!entries) co_return std::vector<store::Entry>();
+  std::erase_if(*entries, [&](const auto& entry) { return entry.key.find(' ', prefix.size()) != std::string::npos; });
+  co_return std::move(*entries);
+}
+
+async::awaitable<std::optional<Digest>> KeptContent::find_tag(std::string url) {
+  const auto entries = co_await list_tag(std::move(url));
+  const auto newest = std::ranges::max_element(entries, {}, &store::Entry::checked_at);
+  if (newest == entries.end()) co_return std::nullopt;
   const auto digest = Digest::parse(parse_tag_note(newest->note).value_or(""));
   co_return digest ? std::optional(*digest) : std::nullopt;
+}
+
+async::awaitable<void> KeptContent::forget_tag(std::string url) {
+  std::vector<std::string> keys;
+  for (auto& entry : co_await list_tag(std::move(url))) keys.push_back(std::move(entry.key));
+  if (!keys.empty()) (void)co_await store_.erase_entries(std::move(keys));
 }
 
 void KeptContent::keep_document(const std::vector<std::string>& keys, Document document) {

@@ -82,7 +82,9 @@ class KeptContent {
   [[nodiscard]] async::awaitable<std::shared_ptr<const store::OpenBlob>> find_blob(std::string key);
   [[nodiscard]] async::awaitable<std::optional<Document>> find_document(std::string key);
   /// What the tag under this URL stood for when a client of the forward proxy asked last, of what anybody may have.
-  [[nodiscard]] async::awaitable<std::optional<Digest>> find_tag(const std::string& url);
+  [[nodiscard]] async::awaitable<std::optional<Digest>> find_tag(std::string url);
+  /// The registry says that there is no such tag any more for anybody.
+  [[nodiscard]] async::awaitable<void> forget_tag(std::string url);
   /// Under all of these keys, in the place of what was there, beside whatever the caller does next. Of one key the
   /// last that was said holds, whatever is being written.
   void keep_document(const std::vector<std::string>& keys, Document document);
@@ -103,6 +105,7 @@ class KeptContent {
   [[nodiscard]] async::awaitable<void> stop() { return writing_.join(); }
 
  private:
+  [[nodiscard]] async::awaitable<std::vector<store::Entry>> list_tag(std::string url);
   using Wish = std::shared_ptr<const Document>;  ///< null: to be forgotten
   struct Pending {
     Wish last;

@@ -132,8 +132,15 @@ async::awaitable<Result<Document>> ManifestSource::get_or_remember(const Questio
     co_return std::move(*document);
   }
   if (memory && is_outage(document.error())) co_return std::move(*memory);
-  if (memory && is_refusal(document.error().error)) parts_.kept->forget(key);
+  if (memory && is_refusal(document.error().error)) co_await forget(question, key);
   co_return std::unexpected(std::move(document.error().error));
+}
+
+async::awaitable<void> ManifestSource::forget(const Question& question, const std::string& key) {
+  parts_.kept->forget(key);
+  const auto url = url_of(question.reference, question.name);
+  if (url && !Digest::parse(question.name) && co_await is_for_everybody(*url))
+    co_await parts_.kept->forget_tag(shared_key(*url));
 }
 
 /// What a tag stood for when a client of the forward proxy pulled it.

@@ -49,6 +49,7 @@ class ManifestSource {
   async::awaitable<Result<Document>> download(const Question& question, Digest digest, const std::string& key,
                                               std::unique_ptr<store::BlobWriter> writer);
   async::awaitable<std::optional<Document>> told_to_others(const Question& question);
+  async::awaitable<void> forget(const Question& question, const std::string& key);
   async::awaitable<std::optional<Document>> ride_along(store::BlobReader& reader, Digest digest);
   async::awaitable<void> remember(const Question& question, const std::string& key, const Document& document);
   async::awaitable<Attempt<Document>> ask(const Question& question, bool has_memory);

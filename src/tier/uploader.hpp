@@ -21,9 +21,8 @@ namespace propeller::tier {
 /// Bound:    kWaitingMax contents, each with an open file; kAtOnce of them on their way; objects of kObjectBytesMax;
 ///           all of them kHeldBytesMax, or one: what is evicted meanwhile stays on the disk; kWrongMax digests. What is
 ///           too much is dropped and counted: it is only not shared.
-/// Errors:   an object that is refused, or takes too long, is dropped. Any other failure drops what waits, and for
-/// `rest` nothing is taken.
-///           Said once until an upload succeeds.
+/// Errors:   an object that is refused, or takes too long, is dropped. Any other failure drops what waits, and nothing
+///           is taken for a while (Reach). Said once until an upload succeeds.
 /// Threads:  one core. Lifetime: what it is made of outlives it; cancel and join the group before it goes.
 class Uploader {
  public:

@@ -106,6 +106,23 @@ TEST_F(SharedStore, ATagThatAMirrorsClientPulledADeviceGetsWhileTheRegistryIsDow
   EXPECT_TRUE(delivered(named("acme/m")) == module);
 }
 
+TEST_F(SharedStore, ATagThatTheRegistryTookAwayIsForgottenAlsoWhereAClientPulledIt) {
+  fake.push_module("acme/m", "latest", module);
+  start_bridge(both(fake.url()));
+  ASSERT_EQ(pull("manifests/latest").status, 200);
+  ASSERT_EQ(pull_blob(module).status, 200);
+  ASSERT_TRUE(wait_until([&] { return bridge->metric("propeller_store_blobs") >= 2; }));
+  const auto code_with = [&](int status) {
+    fake.clear_faults();
+    fake.inject("/manifests/latest", {.kind = FaultKind::status, .status = status});
+    ChannelWatch watch(device_options(), topics);
+    watch.request(std::string("acme/m"));
+    return failure_code(watch, "acme/m");
+  };
+  EXPECT_EQ(code_with(404), "not_found");
+  EXPECT_EQ(code_with(503), "registry_unavailable") << "it was there, and is not any more";
+}
+
 TEST_F(SharedStore, AClientThatAsksWhileADeviceFetchesSharesItsDownload) {
   serve_slowly();
   start_bridge(both(fake.url()));
