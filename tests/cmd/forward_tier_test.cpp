@@ -171,6 +171,17 @@ TEST_F(ForwardTier, ItsEndIsFeltByNobody) {
   first_.stop();
 }
 
+TEST_F(ForwardTier, WhileItHangsTheRegistryAnswers) {
+  FakeRegistry bucket({.is_bucket = true});
+  bucket.inject("/", {.kind = support::FaultKind::hang});
+  first_.start_behind(fmt::format("endpoint: '{}', bucket: edge, access_key: any, secret_key: secret", bucket.url()));
+  for (const auto* bytes : {"one", "two", "three"})
+    EXPECT_EQ(body_of(first_.curl({url_of(hub_.push_blob("acme/m", bytes))})), bytes) << first_.log();
+  EXPECT_TRUE(wait_until([&] { return first_.metric("propeller_tier_up") == 0; })) << first_.log();
+  EXPECT_GT(bucket.requests().size(), 0U);
+  first_.stop();
+}
+
 TEST_F(ForwardTier, AProgramWithoutItStartsAndStopsAllTheSame) {
   s3_.stop();
   first_.start_behind(TierProxy::keys_of(s3_));
