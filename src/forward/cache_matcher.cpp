@@ -188,8 +188,8 @@ CacheMatcher& CacheMatcher::operator=(CacheMatcher&&) noexcept = default;
 bool CacheMatcher::is_cacheable(const CacheRequest& request, bool has_digest) const {
   // Another query may mean another content, unless the path says which it is.
   if (!request.query.empty() && !has_digest) return false;
-  const bool names_content = request.path.find("sha256:") != std::string_view::npos ||
-                             request.path.find("sha512:") != std::string_view::npos;
+  const bool names_content =
+      request.path.find("sha256:") != std::string_view::npos || request.path.find("sha512:") != std::string_view::npos;
   if (is_content_aware_ && names_content && any_value(request.fields, "Accept", names_registry_type)) return true;
   return patterns_->match(request.path);
 }

@@ -17,48 +17,15 @@
 #include "base/assert.hpp"
 #include "base/units.hpp"
 #include "store/spool_directory.hpp"
+#include "store/spool_notes.hpp"
+#include "store/youngest_files.hpp"
 
 namespace propeller::store {
 
 namespace {
 
 constexpr std::size_t kHashBytes = 256 * base::kKiB;
-constexpr std::size_t kNoteBytesMax = Spool::kModulePathBytesMax + 256;
-
-bool is_older(const ListedFile& a, const ListedFile& b) {
-  return std::pair(a.modified.tv_sec, a.modified.tv_nsec) < std::pair(b.modified.tv_sec, b.modified.tv_nsec);
-}
-
-// Keeps the `count_max` youngest; `drop` gets the others. Never holds more than twice as many.
-class YoungestFiles {
- public:
-  YoungestFiles(std::size_t count_max, std::function<void(const ListedFile&)> drop)
-      : count_max_(count_max), drop_(std::move(drop)) {}
-
-  void add(ListedFile file) {
-    files_.push_back(std::move(file));
-    if (files_.size() >= 2 * count_max_) shed();
-  }
-  /// Oldest first.
-  std::vector<ListedFile> take() {
-    shed();
-    std::ranges::sort(files_, is_older);
-    return std::move(files_);
-  }
-
- private:
-  void shed() {
-    if (files_.size() <= count_max_) return;
-    const auto young = files_.end() - static_cast<std::ptrdiff_t>(count_max_);
-    std::ranges::nth_element(files_, young, is_older);
-    std::for_each(files_.begin(), young, drop_);
-    files_.erase(files_.begin(), young);
-  }
-
-  std::size_t count_max_;
-  std::function<void(const ListedFile&)> drop_;
-  std::vector<ListedFile> files_;
-};
+static_assert(Spool::kModulePathBytesMax + 256 <= SpoolNotes::kBytesMax);
 
 std::string module_name(const Digest& source, std::string_view path) {
   return base::sha256(fmt::format("{}\n{}", source.hex(), path)).hex();
@@ -96,10 +63,6 @@ struct Spool::State {
   [[nodiscard]] Result<void> make_room(std::uint64_t size);
   [[nodiscard]] std::shared_ptr<SpoolFile> open_entry(const std::shared_ptr<State>& self, Entries::iterator found);
   void load_blobs();
-  void load_notes();
-  void write_note(std::string name, std::string_view text);
-  void add_note(std::string name);
-  bool use_note(std::string_view name);  // false: there is none
 
   SpoolDirectory directory;
   const std::uint64_t bytes_max;
@@ -107,9 +70,8 @@ struct Spool::State {
 
   std::mutex mutex;
   Entries entries;
-  std::list<Digest> order;                                                       // least recently used first
-  std::list<std::string> note_order;                                             // least recently used first
-  std::unordered_map<std::string_view, std::list<std::string>::iterator> notes;  // by the names in note_order
+  std::list<Digest> order;  // least recently used first
+  SpoolNotes notes{directory, kNotesMax};
 };
 
 struct SpoolFile::State {
@@ -263,14 +225,6 @@ void Spool::State::load_blobs() {
   while (used > bytes_max && evict_one()) continue;
 }
 
-void Spool::State::load_notes() {
-  YoungestFiles youngest(kNotesMax, [this](const ListedFile& file) { directory.remove_note(file.name); });
-  directory.for_each_note([&](ListedFile file) { youngest.add(std::move(file)); });
-  for (ListedFile& file : youngest.take()) {
-    add_note(std::move(file.name));
-  }
-}
-
 Spool::Spool(std::filesystem::path directory, std::uint64_t bytes_max)
     : state_(std::make_shared<State>(std::move(directory), bytes_max)) {}
 Spool::~Spool() = default;
@@ -279,7 +233,7 @@ Result<void> Spool::open() {
   const std::scoped_lock lock(state_->mutex);
   if (auto opened = state_->directory.open(); !opened) return opened;
   state_->load_blobs();
-  state_->load_notes();
+  state_->notes.load();
   return {};
 }
 
@@ -351,40 +305,17 @@ Result<void> Spool::commit(const std::shared_ptr<SpoolFile>& file, const Digest&
   return {};
 }
 
-// Only a shortcut: what cannot be written is found out again after the next start.
-void Spool::State::write_note(std::string name, std::string_view text) {
-  if (!directory.write_note(name, text) || use_note(name)) return;
-  add_note(std::move(name));
-  if (notes.size() <= kNotesMax) return;
-  directory.remove_note(note_order.front());
-  notes.erase(note_order.front());
-  note_order.pop_front();
-}
-
-void Spool::State::add_note(std::string name) {
-  const auto place = note_order.insert(note_order.end(), std::move(name));
-  notes.emplace(*place, place);
-}
-
-bool Spool::State::use_note(std::string_view name) {
-  const auto found = notes.find(name);
-  if (found == notes.end()) return false;
-  note_order.splice(note_order.end(), note_order, found->second);
-  return true;
-}
-
 void Spool::remember_module(const Digest& source, std::string_view path, const Digest& module) {
   if (path.size() > kModulePathBytesMax) return;
   const std::string text = fmt::format("{}{}\n{}", module_head(source), module.to_string(), path);
   const std::scoped_lock lock(state_->mutex);
-  state_->write_note(module_name(source, path), text);
+  state_->notes.write(module_name(source, path), text);
 }
 
 std::optional<Digest> Spool::module_of(const Digest& source, std::string_view path) {
   const std::string name = module_name(source, path);
   const std::scoped_lock lock(state_->mutex);
-  if (!state_->use_note(name)) return std::nullopt;
-  const auto text = state_->directory.read_note(name, kNoteBytesMax);
+  const auto text = state_->notes.read(name);
   const std::string head = module_head(source);
   if (!text || !text->starts_with(head)) return std::nullopt;
   const std::string_view rest = std::string_view(*text).substr(head.size());
@@ -397,14 +328,14 @@ std::optional<Digest> Spool::module_of(const Digest& source, std::string_view pa
 void Spool::remember_audience(const Digest& digest, std::string_view audience) {
   const std::string text = audience_note(digest, audience);
   const std::scoped_lock lock(state_->mutex);
-  state_->write_note(base::sha256(text).hex(), text);
+  state_->notes.write(base::sha256(text).hex(), text);
 }
 
 bool Spool::is_for(const Digest& digest, std::string_view audience) {
   const std::string text = audience_note(digest, audience);
   const std::string name = base::sha256(text).hex();
   const std::scoped_lock lock(state_->mutex);
-  return state_->use_note(name) && state_->directory.read_note(name, kNoteBytesMax) == text;
+  return state_->notes.read(name) == text;
 }
 
 std::uint64_t Spool::bytes_used() const { return state_->used; }

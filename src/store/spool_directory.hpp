@@ -28,11 +28,11 @@ struct ListedFile {
 
 /// The spool's place on disk: system calls and their errors as sentences, no decisions.
 ///
-/// `lock`, `tmp/` (drafts), `blobs/sha256/<hex>` (images), `modules/<hex>` (one small file per note: what is in a layer, who may have it). Files are
-/// 0600, directories 0700 and ours. Everything below the top is reached relative to open directories and never
-/// through a symbolic link, so that whoever may write to the parent cannot lead us elsewhere.
-/// Nothing is fsynced: a process that is killed loses nothing that the kernel has, and after a power loss the digest
-/// decides.
+/// `lock`, `tmp/` (drafts), `blobs/sha256/<hex>` (images), `modules/<hex>` (one small file per note: what is in a
+/// layer, who may have it). Files are 0600, directories 0700 and ours. Everything below the top is reached relative to
+/// open directories and never through a symbolic link, so that whoever may write to the parent cannot lead us
+/// elsewhere. Nothing is fsynced: a process that is killed loses nothing that the kernel has, and after a power loss
+/// the digest decides.
 ///
 /// Threads:  any; open() once, before the rest.
 class SpoolDirectory {
