@@ -110,6 +110,7 @@ ProxyCore::ProxyCore(async::Core& core, ProxyShared& shared, PolicyPtr policy)
                 .forwarder = forwarder_,
                 .tls = *shared.server_tls,
                 .refusing = shared.refusing,
+                .intercepted = shared.intercepted,
                 .observer = shared.observer},
                shared.settings.proxy.timeouts, policy_),
       logins_(core.executor(), shared.logins, shared.pool),

@@ -36,6 +36,8 @@ namespace propeller::forward {
 struct ProxyShared {
   static constexpr std::size_t kRefusingMax = 1024;
   static constexpr std::chrono::hours kRefusingFor{24};
+  static constexpr std::size_t kInterceptedMax = 8192;
+  static constexpr std::chrono::hours kInterceptedFor{24};
   static constexpr std::size_t kAcceptedMax = 8192;
 
   config::Forward settings;
@@ -44,6 +46,7 @@ struct ProxyShared {
   std::unique_ptr<net::ServerTls> server_tls;
   VerifiedLogins logins;
   RecentNames refusing{kRefusingMax, kRefusingFor};             ///< hosts whose clients refused our certificate
+  RecentNames intercepted{kInterceptedMax, kInterceptedFor};    ///< targets whose tunnels were read here
   RecentNames accepted{kAcceptedMax, std::chrono::minutes(5)};  ///< callers, see CachedExchange
   Observer observer;
   store::ContentStore* store = nullptr;  ///< null: nothing is kept

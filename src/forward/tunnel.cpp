@@ -88,7 +88,7 @@ bool Tunnels::passes_through(std::string_view host) const {
 
 bool Tunnels::is_answered_here(const Target& target) const {
   if (passes_through(target.host)) return false;
-  return target.port == 80 || target.port == 443 || intercepted_.contains(target.authority(), Clock::now());
+  return target.port == 80 || target.port == 443 || parts_.intercepted.contains(target.authority(), Clock::now());
 }
 
 awaitable<Result<OpenTunnel>> Tunnels::open(Target target) {
@@ -127,7 +127,7 @@ awaitable<Result<std::unique_ptr<Tunnels::Inside>>> Tunnels::begin(net::Stream& 
   }
   if (!is_read_here(*start)) co_return nullptr;
   tunnel.upstream.reset();
-  intercepted_.add(tunnel.target.authority(), Clock::now());
+  parts_.intercepted.add(tunnel.target.authority(), Clock::now());
   auto target = std::move(tunnel.target);
   const auto& hello = start->hello;
   if (hello.state != net::ClientHello::State::complete) {

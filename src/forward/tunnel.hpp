@@ -26,7 +26,8 @@ struct TunnelParts {
   http::Server& server;
   Forwarder& forwarder;
   net::ServerTls& tls;
-  RecentNames& refusing;  ///< hosts whose clients refused our certificate
+  RecentNames& refusing;     ///< hosts whose clients refused our certificate
+  RecentNames& intercepted;  ///< targets whose tunnels were read here, on whichever core
   Observer& observer;
 };
 
@@ -39,8 +40,7 @@ struct TunnelParts {
 /// Dialling: the client is told of success when the target was reached. Two kinds of target are not dialled beforehand,
 ///           because what comes will be answered here, perhaps from the store, and an error becomes an answer inside:
 ///           ports 80 and 443, and targets whose tunnels were intercepted before.
-/// Bound:    kTunnelStartBytesMax bytes are looked at, `timeouts.read` from the first of them on; kInterceptedMax
-///           targets remembered.
+/// Bound:    kTunnelStartBytesMax bytes are looked at, `timeouts.read` from the first of them on.
 /// Errors:   open(): not_allowed, those of Connector::dial().
 /// Threads:  one core.
 /// Source:   docs/life_of_a_forward_request.md
@@ -48,8 +48,6 @@ class Tunnels {
  public:
   /// How long a client may be silent before it is taken for one that waits for the server to speak.
   static constexpr std::chrono::milliseconds kServerSpeaksFirst{300};
-  static constexpr std::size_t kInterceptedMax = 1024;
-  static constexpr std::chrono::hours kInterceptedFor{24};
 
   Tunnels(TunnelParts parts, const config::ForwardTimeouts& timeouts, PolicyPtr policy)
       : parts_(parts), timeouts_(timeouts), policy_(std::move(policy)) {}
@@ -81,7 +79,6 @@ class Tunnels {
   const TunnelParts parts_;
   const config::ForwardTimeouts timeouts_;
   PolicyPtr policy_;
-  RecentNames intercepted_{kInterceptedMax, kInterceptedFor};
 };
 
 }  // namespace propeller::forward

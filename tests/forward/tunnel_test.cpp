@@ -126,9 +126,9 @@ TEST_F(TunnelTest, ATunnelToNobodyIsA502) {
   EXPECT_TRUE(head.contains("error=connection_refused")) << head;
 }
 
-// What was read here before is answered here, perhaps from the store: that its server has gone is told inside.
-TEST_F(TunnelTest, ATargetThatWasReadBeforeIsNotDialledBeforehand) {
-  settings.threads = 1;
+// What was read here before is answered here, perhaps from the store: that its server has gone is told inside. Which
+// core a client comes to is chance, so there are many.
+TEST_F(TunnelTest, ATargetThatWasReadBeforeIsNotDialledBeforehandOnAnyCore) {
   start();
   auto server = std::make_optional<PeerListener>();
   const auto target = loopback(server->port());
@@ -143,9 +143,11 @@ TEST_F(TunnelTest, ATargetThatWasReadBeforeIsNotDialledBeforehand) {
     EXPECT_TRUE(client.read_head().starts_with("HTTP/1.1 200 "));
   }
   server.reset();
-  auto client = connect_to(target);
-  client.send(request);
-  EXPECT_TRUE(client.read_head().starts_with("HTTP/1.1 502 "));
+  for (int i = 0; i < 16; ++i) {
+    auto client = connect_to(target);
+    client.send(request);
+    EXPECT_TRUE(client.read_head().starts_with("HTTP/1.1 502 "));
+  }
 }
 
 TEST_F(TunnelTest, ATunnelWithoutABytePassesAway) {
