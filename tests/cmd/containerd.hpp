@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "program.hpp"
 #include "support/environment.hpp"
 #include "support/subprocess.hpp"
 
@@ -40,10 +41,10 @@ class Containerd {
   Containerd& operator=(const Containerd&) = delete;
 
   /// `ctr`, told where the socket is.
-  [[nodiscard]] std::string ctr(const std::vector<std::string>& words) const {
+  [[nodiscard]] std::string ctr(const std::vector<std::string>& words, const Environment& environment = {}) const {
     std::vector<std::string> command{"ctr", "--address", (folder_ / "socket").string()};
     command.insert(command.end(), words.begin(), words.end());
-    support::Subprocess process({.arguments = command});
+    support::Subprocess process({.arguments = command, .environment = environment});
     EXPECT_EQ(process.wait_exit(), 0) << process.output() << daemon_->output();
     process.wait_output_end();
     return process.output();

@@ -21,10 +21,10 @@ using testing::HasSubstr;
 class ForwardMirror : public ForwardSite {
  protected:
   /// `lines` are those of the section `mirror`.
-  void start_with(const std::string& lines) {
+  void start_with(const std::string& lines, const Environment& more = {}) {
     write_config(usual("mirror: {" + lines +
                        "}\ncache: {enabled: true, min_free: 0, dir: " + (files_ / "cache").string() + "}\n"));
-    start();
+    start(more);
   }
   [[nodiscard]] std::string mirror() const { return "127.0.0.1:" + std::to_string(port_); }
   /// Of the proxy itself.
@@ -103,6 +103,21 @@ TEST_F(ForwardMirror, CredentialsAreTakenFromTheFileOrFromFilesThatItNames) {
   const auto shown = run_program({"check"}, environment()).out;
   EXPECT_THAT(shown, HasSubstr("mirror.upstreams[\"a.test\"].credentials"));
   EXPECT_THAT(shown, testing::Not(HasSubstr("secret")));
+}
+
+TEST_F(ForwardMirror, CredentialsAreAskedOfTheHelperThatDockersConfigNames) {
+  FakeRegistry closed({.auth = FakeAuth::basic, .username = "ann", .password = "secret"});
+  closed.push_blob("acme/m", "some bytes of a blob");
+  support::write_file(files_ / "config.json", fmt::format(R"({{"credHelpers": {{"{}": "test"}}}})", closed.host()));
+  const auto helper = files_ / "docker-credential-test";
+  support::write_file(helper, fmt::format("#!/bin/sh\nread host\n[ \"$1 $host\" = 'get {}' ] || exit 1\n"
+                                          R"(echo '{{"Username": "ann", "Secret": "secret"}}')",
+                                          closed.host()));
+  std::filesystem::permissions(helper, std::filesystem::perms::owner_all);
+  start_with(fmt::format("enabled: true, upstreams: [{{name: a.test, url: '{}', credentials: {{docker_config: {}}}}}]",
+                         closed.url(), (files_ / "config.json").string()),
+             {{"PATH", files_.path().string() + ":/usr/bin:/bin"}});
+  EXPECT_TRUE(ask(blob_path("a.test/")).has("some bytes of a blob")) << log();
 }
 
 TEST_F(ForwardMirror, ATokenIsSentAsItIs) {

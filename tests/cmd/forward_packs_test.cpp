@@ -4,7 +4,7 @@
 #include <gmock/gmock.h>
 
 #include "base/digest.hpp"
-#include "forward_site.hpp"
+#include "forward_programs.hpp"
 
 namespace propeller::cmd {
 namespace {
@@ -14,9 +14,9 @@ using testing::HasSubstr;
 using testing::Not;
 
 /// Files below a directory, by the last part of the path, but for `%2f`: "document" is "document.json" there. What is
-/// posted is answered by nothing much. Says its port, and the requests.
+/// posted is answered by nothing much. Over TLS with a certificate and a key. Says its port, and the requests.
 constexpr const char* kRegistry = R"(
-import http.server, os, sys
+import http.server, os, ssl, sys
 class Handler(http.server.SimpleHTTPRequestHandler):
   def do_GET(self):
     self.path = '/' + self.path.split('/')[-1] + ('' if '/-/' in self.path else '.json')
@@ -34,6 +34,10 @@ class Handler(http.server.SimpleHTTPRequestHandler):
     super().end_headers()
 os.chdir(sys.argv[1])
 server = http.server.ThreadingHTTPServer(('127.0.0.1', 0), Handler)
+if len(sys.argv) > 2:
+  context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+  context.load_cert_chain(sys.argv[2], sys.argv[3])
+  server.socket = context.wrap_socket(server.socket, server_side=True)
 print('port', server.server_port, flush=True)
 server.serve_forever()
 )";
@@ -45,38 +49,33 @@ std::string mirror_program() {
   return program.erase(begin, program.find("  def do_POST") - begin);
 }
 
-class ForwardPacks : public ForwardSite {
+class ForwardPacks : public ForwardPrograms {
  protected:
+  void SetUp() override {}  // a name for the server is wanted over TLS only
+
   void serve(const std::string& program) {
-    server_ = std::make_unique<support::Subprocess>(
-        support::SubprocessOptions{.arguments = {"python3", "-c", program, www_.string()}});
-    const auto line = server_->wait_line("port ");
-    ASSERT_TRUE(line) << server_->output();
-    url_ = "http://127.0.0.1:" + line->substr(5);
+    url_ = "http://127.0.0.1:" + serve_by({"python3", "-c", program, www_.string()});
+  }
+  void serve_over_tls(const std::string& program) {
+    const auto port = serve_by(
+        {"python3", "-c", program, www_.string(), tls_.server_certificate().string(), tls_.server_key().string()});
+    url_ = fmt::format("https://{}:{}", kHost, port);
   }
   void stop_serving() {
     server_->signal(SIGTERM);
     server_->wait_exit();
   }
-  [[nodiscard]] std::size_t served(std::string_view request) const {
-    std::size_t count = 0;
-    const auto output = server_->output();
-    for (auto at = output.find(request); at != std::string::npos; at = output.find(request, at + 1)) ++count;
-    return count;
+  /// With this one alone, and nothing of another's.
+  void start_with_pack(const std::string& pack) {
+    std::filesystem::remove_all(files_ / "cache");
+    start_with(fmt::format("packs: [{}]", pack));
   }
-  void start_with(const std::string& packs) {
-    write_config(
-        usual("cache: {enabled: true, min_free: 0, dir: " + (files_ / packs).string() + ", packs: [" + packs + "]}\n"));
-    start();
-  }
-  [[nodiscard]] std::string proxy() const { return "http://127.0.0.1:" + std::to_string(port_); }
 
   /// What it printed; nothing when it failed.
   [[nodiscard]] std::optional<std::string> run(const std::vector<std::string>& arguments,
                                                const std::filesystem::path& directory) {
-    support::Subprocess process({.arguments = arguments,
-                                 .environment = {{"HOME", files_.path().string()}, {"LC_ALL", "C"}},
-                                 .directory = directory});
+    support::Subprocess process(
+        {.arguments = arguments, .environment = trusting({{"LC_ALL", "C"}}), .directory = directory});
     const auto code = process.wait_exit(std::chrono::minutes(2));
     process.wait_output_end();
     printed_ = process.output();
@@ -84,7 +83,6 @@ class ForwardPacks : public ForwardSite {
   }
 
   const std::filesystem::path www_ = files_ / "www";
-  std::unique_ptr<support::Subprocess> server_;
   std::string url_;
   std::string printed_;
 };
@@ -114,8 +112,9 @@ class ForwardNpmPack : public ForwardPacks {
   [[nodiscard]] bool install(const std::string& project) {
     const auto folder = files_ / project;
     std::filesystem::create_directories(folder);
-    return run({"npm", "install", "acme-app", "--registry", url_, "--proxy", proxy(), "--cache",
-                (folder / "cache").string(), "--fetch-retries", "0", "--audit", "--no-fund", "--no-update-notifier"},
+    return run({"npm", "install", "acme-app", "--registry", url_, "--proxy", proxy("http"), "--https-proxy",
+                proxy("http"), "--cafile", authority(), "--cache", (folder / "cache").string(), "--fetch-retries", "0",
+                "--audit", "--no-fund", "--no-update-notifier"},
                folder) &&
            std::filesystem::exists(folder / "node_modules/acme-app/index.js") &&
            std::filesystem::exists(folder / "node_modules/@acme/add/index.js");
@@ -128,7 +127,7 @@ TEST_F(ForwardNpmPack, NpmInstallsFromADownRegistryWhatTheNpmPackKept) {
     serve(kRegistry);
     publish("@acme/add", "acme-add", "{}");
     publish("acme-app", "acme-app", R"({"@acme/add":"1"})");
-    start_with(packs);
+    start_with_pack(packs);
     const bool has_pack = packs == "npm";
     EXPECT_TRUE(install(packs + "-first")) << printed_;
     EXPECT_TRUE(install(packs + "-second")) << printed_;
@@ -140,6 +139,20 @@ TEST_F(ForwardNpmPack, NpmInstallsFromADownRegistryWhatTheNpmPackKept) {
     EXPECT_EQ(install(packs + "-third"), has_pack) << printed_;
     stop();
   }
+}
+
+TEST_F(ForwardNpmPack, NpmInstallsOverTlsFromADownRegistryWhatTheNpmPackKept) {
+  name_servers();
+  if (IsSkipped()) return;
+  std::filesystem::create_directories(www_);
+  serve_over_tls(kRegistry);
+  publish("@acme/add", "acme-add", "{}");
+  publish("acme-app", "acme-app", R"({"@acme/add":"1"})");
+  start_with_pack("npm");
+  EXPECT_TRUE(install("first")) << printed_;
+  EXPECT_TRUE(has_stored(4)) << "the documents and the archives";
+  stop_serving();
+  EXPECT_TRUE(install("second")) << printed_;
 }
 
 class ForwardDebianPack : public ForwardPacks {
@@ -206,7 +219,9 @@ class ForwardDebianPack : public ForwardPacks {
                                             {"Dir::Cache", folder},
                                             {"Dir::Etc", folder / "etc/apt"},
                                             {"Dir::Etc::sourcelist", folder / "sources.list"},
-                                            {"Acquire::http::Proxy", proxy()},
+                                            {"Acquire::http::Proxy", proxy("http")},
+                                            {"Acquire::https::Proxy", proxy("http")},
+                                            {"Acquire::https::CAInfo", authority()},
                                             {"Acquire::Retries", "0"},
                                             {"APT::Architecture", "all"},
                                             {"APT::Sandbox::User", ""}})
@@ -226,7 +241,7 @@ class ForwardDebianPack : public ForwardPacks {
 TEST_F(ForwardDebianPack, AptInstallsFromADownMirrorWhatTheDebianPackKept) {
   for (const std::string packs : {"debian", "npm"}) {
     serve(mirror_program());
-    start_with(packs);
+    start_with_pack(packs);
     const bool has_pack = packs == "debian";
     EXPECT_TRUE(fetch(packs + "-first")) << printed_;
     EXPECT_TRUE(fetch(packs + "-second")) << printed_;
@@ -239,6 +254,17 @@ TEST_F(ForwardDebianPack, AptInstallsFromADownMirrorWhatTheDebianPackKept) {
     EXPECT_EQ(fetch(packs + "-third"), has_pack) << printed_;
     stop();
   }
+}
+
+TEST_F(ForwardDebianPack, AptInstallsOverTlsFromADownMirrorWhatTheDebianPackKept) {
+  name_servers();
+  if (IsSkipped()) return;
+  serve_over_tls(mirror_program());
+  start_with_pack("debian");
+  EXPECT_TRUE(fetch("first")) << printed_;
+  EXPECT_TRUE(has_stored(3)) << "InRelease, Packages and the package";
+  stop_serving();
+  EXPECT_TRUE(fetch("second")) << printed_;
 }
 
 }  // namespace

@@ -1,11 +1,9 @@
-// Real programs through the real proxy: skopeo, Podman, git and npm, over HTTPS, as their users set them up.
+// Real programs through the real proxy: skopeo, Podman, containerd, git and npm, over HTTPS, as their users set them
+// up.
 #include <fmt/format.h>
-#include <sched.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
-#include "base/digest.hpp"
-#include "forward_site.hpp"
+#include "containerd.hpp"
+#include "forward_programs.hpp"
 #include "podman.hpp"
 #include "support/docker_registry.hpp"
 #include "support/images.hpp"
@@ -14,92 +12,11 @@
 namespace propeller::cmd {
 namespace {
 
-// Programs go straight to loopback whatever they are told about proxies, so the servers need a name of their own.
-constexpr const char* kHost = "origin.test";
-
-/// Files over HTTPS: `python3 - DIRECTORY CERTIFICATE KEY`; says its port.
-constexpr const char* kFileServer = R"(
-import functools, http.server, ssl, sys
-handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=sys.argv[1])
-server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
-context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-context.load_cert_chain(sys.argv[2], sys.argv[3])
-server.socket = context.wrap_socket(server.socket, server_side=True)
-print("port", server.server_port, flush=True)
-server.serve_forever()
-)";
-
-bool may_mount() {
-  const pid_t child = ::fork();
-  if (child == 0) ::_exit(::unshare(CLONE_NEWNS) == 0 ? 0 : 1);
-  int status = 1;
-  ::waitpid(child, &status, 0);
-  return status == 0;
-}
-
-class ForwardPrograms : public ForwardSite {
- protected:
-  void SetUp() override {
-    if (!may_mount()) GTEST_SKIP() << "a host name of our own takes the right to mount";
-    support::write_file(files_ / "hosts", "127.0.0.1 localhost " + std::string(kHost) + "\n");
-    launcher_ = {"unshare", "--mount", "sh", "-c",
-                 "mount --bind " + (files_ / "hosts").string() + " /etc/hosts && exec \"$0\" \"$@\""};
-    write_config(usual("  insecure_hosts: [" + std::string(kHost) +
-                       "]\ncache:\n  enabled: true\n  dir: " + (files_ / "cache").string() +
-                       "\n  patterns: ['^/v2/.*/(blobs|manifests)/sha256:', '[.]tgz$']\n"));
-    start();
-  }
-
-  [[nodiscard]] std::string proxy(const std::string& scheme) const {
-    return scheme + "://127.0.0.1:" + std::to_string(port_);
-  }
-  [[nodiscard]] std::string authority() const { return (files_ / "certs/ca.crt").string(); }
-
-  /// What it printed, after it ended well.
-  std::string run(const std::vector<std::string>& arguments, const Environment& more = {}) {
-    auto process = begin(arguments, more);
-    const auto code = process->wait_exit(std::chrono::minutes(2));
-    process->wait_output_end();
-    EXPECT_EQ(code, 0) << arguments[0] << ": " << process->output() << "\nproxy: " << log();
-    return process->output();
-  }
-  std::optional<int> exit_code(const std::vector<std::string>& arguments, const Environment& more) {
-    return begin(arguments, more)->wait_exit(std::chrono::minutes(2));
-  }
-  /// "https://origin.test:PORT/" of the files below a directory.
-  std::string serve(const std::filesystem::path& directory) {
-    server_ = std::make_unique<support::Subprocess>(
-        support::SubprocessOptions{.arguments = {"python3", "-c", kFileServer, directory.string(),
-                                                 tls_.server_certificate().string(), tls_.server_key().string()}});
-    const auto line = server_->wait_line("port ");
-    EXPECT_TRUE(line) << server_->output();
-    return "https://" + std::string(kHost) + ":" + line.value_or("port 0").substr(5) + "/";
-  }
-  [[nodiscard]] std::size_t served(std::string_view path) const {
-    std::size_t count = 0;
-    const auto output = server_->output();
-    for (auto at = output.find(path); at != std::string::npos; at = output.find(path, at + 1)) ++count;
-    return count;
-  }
-
-  int pulls_ = 0;
-  std::unique_ptr<support::Subprocess> server_;
-
- private:
-  [[nodiscard]] std::unique_ptr<support::Subprocess> begin(const std::vector<std::string>& arguments,
-                                                           const Environment& more) const {
-    Environment environment = more;
-    environment.merge(Environment{{"HOME", files_.path().string()}, {"SSL_CERT_FILE", authority()}});
-    return std::make_unique<support::Subprocess>(
-        support::SubprocessOptions{.arguments = arguments, .environment = environment, .directory = files_.path()});
-  }
-};
-
 TEST_F(ForwardPrograms, SkopeoPullsThroughHttpAndSocksAndTheSecondPullStaysHere) {
   support::DockerRegistry registry({.tls = &tls_});
   support::Pusher pusher({.url = registry.url(), .ca = tls_.ca()});
   support::push_image(pusher, "acme/add", "v1", support::wasm_to_oci_image(std::string(3'000'000, 'w')));
-  const auto image = "docker://" + std::string(kHost) + ":" + std::to_string(registry.port()) + "/acme/add:v1";
+  const auto image = fmt::format("docker://{}:{}/acme/add:v1", kHost, registry.port());
   int pull = 0;
   for (const char* scheme : {"http", "socks5"}) {
     const auto copy = files_ / ("pulled" + std::to_string(++pull));
@@ -115,13 +32,14 @@ TEST_F(ForwardPrograms, WhatSkopeoPullsWithItsLoginIsKeptForThoseWhoHaveItToo) {
   const support::TokenServer tokens({.users = {{"ann", "secret"}}});
   const support::DockerRegistryOptions by_password{.tls = &tls_, .users = {{"ann", "secret"}}};
   const support::DockerRegistryOptions by_token{.tls = &tls_, .tokens = &tokens};
+  int pulls = 0;
   for (const auto& options : {by_password, by_token}) {
     support::DockerRegistry registry(options);
     support::Pusher pusher({.url = registry.url(), .username = "ann", .password = "secret", .ca = tls_.ca()});
     support::push_image(pusher, "acme/add", "v1", support::wasm_to_oci_image(std::string(300'000, 'w')));
     const auto image = fmt::format("docker://{}:{}/acme/add:v1", kHost, registry.port());
     const auto pull = [&](const std::string& login) {
-      const auto copy = files_ / fmt::format("pulled{}", ++pulls_);
+      const auto copy = files_ / fmt::format("pulled{}", ++pulls);
       return std::vector<std::string>{"skopeo", "--insecure-policy",   "copy", "--src-creds", login,
                                       image,    "dir:" + copy.string()};
     };
@@ -137,30 +55,79 @@ TEST_F(ForwardPrograms, WhatARegistryKeepsElsewhereIsFetchedThereOnce) {
   support::push_image(pusher, "acme/add", "v1", support::wasm_to_oci_image(std::string(300'000, 'w')));
   const auto image = fmt::format("docker://{}:{}/acme/add:v1", kHost, registry.port());
   for (const char* scheme : {"http", "socks5"}) {
-    const auto copy = files_ / fmt::format("pulled{}", ++pulls_);
+    const auto copy = files_ / scheme;
     run({"skopeo", "--insecure-policy", "copy", image, "dir:" + copy.string()}, {{"HTTPS_PROXY", proxy(scheme)}});
     EXPECT_EQ(registry.blobs_given(), 2U) << "configuration and layer, once; " << scheme;
   }
 }
 
-TEST_F(ForwardPrograms, PodmanPullsATagAlsoWhileTheRegistryIsDown) {
-  support::DockerRegistry registry({.tls = &tls_});
-  support::Pusher pusher({.url = registry.url(), .ca = tls_.ca()});
-  const std::string bytes(300'000, 'p');
-  support::push_image(pusher, "acme/add", "v1", support::runnable_image({{"payload", bytes}}));
-  const auto image = fmt::format("{}:{}/acme/add:v1", kHost, registry.port());
-  for (const char* storage : {"first", "second"}) {
-    if (std::string_view(storage) == "second") registry.stop();
-    const auto root = files_ / storage;
-    run(podman(root, {"pull", image}), {{"HTTPS_PROXY", proxy("http")}});
-    EXPECT_TRUE(is_below(root, "payload", bytes)) << storage;
-    EXPECT_TRUE(support::wait_until([&] { return metrics().contains("\npropeller_store_blobs 4\n"); }))
-        << "the door, manifest, configuration and layer";
+/// By each of the ways to a proxy that Go's programs know.
+class ForwardEngines : public ForwardPrograms, public testing::WithParamInterface<const char*> {
+ protected:
+  ForwardEngines() {
+    support::Pusher pusher({.url = registry_.url(), .ca = tls_.ca()});
+    support::push_image(pusher, "acme/add", "v1", support::runnable_image({{"payload", payload_}}));
   }
-  EXPECT_EQ(registry.requests("GET", "/blobs/sha256:"), 2U) << "each once";
+  void SetUp() override {
+    name_servers();
+    if (!IsSkipped()) start_with("tag_window: 0s");
+  }
+  [[nodiscard]] std::string image() const { return fmt::format("{}:{}/acme/add:v1", kHost, registry_.port()); }
+
+  const std::string payload_ = std::string(300'000, 'p');
+  support::DockerRegistry registry_{{.tls = &tls_}};
+};
+
+TEST_P(ForwardEngines, PodmanPullsATagAlsoWhileTheRegistryIsDown) {
+  for (const bool is_up : {true, false}) {
+    if (!is_up) registry_.stop();
+    const auto root = files_ / (is_up ? "first" : "second");
+    run(podman(root, {"pull", image()}), {{"HTTPS_PROXY", proxy(GetParam())}});
+    EXPECT_TRUE(is_below(root, "payload", payload_)) << is_up;
+    EXPECT_TRUE(has_stored(4)) << "the door, manifest, configuration and layer";
+  }
+  EXPECT_EQ(registry_.requests("GET", "/blobs/sha256:"), 2U) << "each once";
 }
 
-TEST_F(ForwardPrograms, GitClonesOverHttps) {
+TEST_P(ForwardEngines, ContainerdPullsATagAlsoWhileTheRegistryIsDown) {
+  for (const bool is_up : {true, false}) {
+    if (!is_up) registry_.stop();
+    const auto folder = files_ / (is_up ? "first" : "second");
+    std::filesystem::create_directories(folder);
+    const Containerd containerd(folder);
+    const auto fetched = containerd.ctr({"content", "fetch", image()}, trusting({{"HTTPS_PROXY", proxy(GetParam())}}));
+    EXPECT_TRUE(fetched.contains("layer-sha256:")) << fetched;
+    EXPECT_TRUE(has_stored(3)) << "manifest, configuration and layer";
+  }
+  EXPECT_EQ(registry_.requests("GET", "/blobs/sha256:"), 2U) << "each once";
+}
+
+INSTANTIATE_TEST_SUITE_P(Schemes, ForwardEngines, testing::Values("http", "socks5"),
+                         [](const auto& scheme) { return std::string(scheme.param); });
+
+/// Files over HTTPS: `python3 - DIRECTORY CERTIFICATE KEY`; says its port.
+constexpr const char* kFileServer = R"(
+import functools, http.server, ssl, sys
+handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=sys.argv[1])
+server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+context.load_cert_chain(sys.argv[2], sys.argv[3])
+server.socket = context.wrap_socket(server.socket, server_side=True)
+print("port", server.server_port, flush=True)
+server.serve_forever()
+)";
+
+class ForwardFiles : public ForwardPrograms {
+ protected:
+  /// "https://origin.test:PORT/" of the files below a directory.
+  std::string serve(const std::filesystem::path& directory) {
+    const auto port = serve_by({"python3", "-c", kFileServer, directory.string(), tls_.server_certificate().string(),
+                                tls_.server_key().string()});
+    return fmt::format("https://{}:{}/", kHost, port);
+  }
+};
+
+TEST_F(ForwardFiles, GitClonesOverHttps) {
   const auto repository = (files_ / "www/repository").string();
   const std::vector<std::string> author{"-c", "user.name=A", "-c", "user.email=a@example.org"};
   const auto git = [&](std::vector<std::string> words) {
@@ -183,7 +150,7 @@ TEST_F(ForwardPrograms, GitClonesOverHttps) {
   }
 }
 
-TEST_F(ForwardPrograms, NpmInstallsAPackageAndTheArchiveIsKept) {
+TEST_F(ForwardFiles, NpmInstallsAPackageAndTheArchiveIsKept) {
   const auto www = files_ / "www";
   std::filesystem::create_directories(www / "package");
   support::write_file(www / "package/package.json", R"({"name": "acme-add", "version": "1.0.0", "main": "index.js"})");

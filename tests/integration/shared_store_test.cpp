@@ -148,6 +148,25 @@ TEST_F(SharedStore, ADeviceThatAsksWhileAClientFetchesSharesItsDownload) {
   EXPECT_EQ(bridge->metric("propeller_bridge_downloaded_bytes_total"), 0);
 }
 
+TEST_F(SharedStore, AHundredDevicesAndAPullOfSkopeoThatWantOneDigestAtOnceCostOneDownload) {
+  fake.push_blob("acme/m", "{}");
+  fake.push_module("acme/m", "latest", module);
+  fake.inject(blob_path(module), {.kind = FaultKind::trickle, .bytes = 8 * 1024, .pause = milliseconds(10)});
+  start_bridge(both(fake.url()));
+  std::vector<std::unique_ptr<support::RustProplet>> devices;
+  for (int i = 0; i < 100; ++i) devices.push_back(std::make_unique<support::RustProplet>(device_options(), topics));
+  const auto copy = spool / "copy";
+  support::Subprocess skopeo(
+      {.arguments = {"skopeo", "--insecure-policy", "copy", "--src-tls-verify=false",
+                     fmt::format("docker://127.0.0.1:{}/acme/m:latest", port), "dir:" + copy.string()},
+       .environment = {{"HOME", spool.path().string()}}});
+  for (const auto& device : devices) device->request(fake.host() + "/acme/m");
+  for (const auto& device : devices) EXPECT_TRUE(device->wait_module(fake.host() + "/acme/m", kPatience) == module);
+  EXPECT_EQ(skopeo.wait_exit(), 0) << skopeo.output();
+  EXPECT_TRUE(support::read_file(copy / support::sha256_digest(module).substr(7)) == module);
+  EXPECT_EQ(fake.requests_with(blob_path(module)), 1);
+}
+
 TEST_F(SharedStore, ADownloadThatBreaksUnderAClientReachesTheDevice) {
   serve_with({.kind = FaultKind::hang_after, .bytes = 400'000, .times = 1});
   start_bridge(both(fake.url(), {{"PROXY_REGISTRY_STALL_TIMEOUT", "2s"}}));
