@@ -112,7 +112,8 @@ Forwarder::Forwarder(const async::asio::any_io_executor& executor, Parts parts)
       counters_(parts.counters),
       figures_(parts.counters.hosts()),
       invalidations_(parts.invalidations),
-      accepted_(parts.accepted) {
+      accepted_(parts.accepted),
+      silent_(parts.silent) {
   if (store_ != nullptr) fills_.emplace(executor, *store_, counters_, invalidations_, accepted_);
 }
 

@@ -52,12 +52,11 @@ class Forwarder {
     CacheCounters& counters;
     Invalidations& invalidations;
     RecentNames& accepted;                  ///< callers, see CachedExchange
+    RecentNames& silent;                    ///< origins and tags, see CachedExchange
     std::chrono::milliseconds tunnel_idle;  ///< how long an upgraded connection may carry nothing
   };
   static constexpr std::size_t kUnsharedMax = 4096;
   static constexpr std::chrono::seconds kUnsharedFor{60};
-  static constexpr std::size_t kSilentMax = 256;
-  static constexpr std::chrono::seconds kSilentFor{15};
 
   Forwarder(const async::asio::any_io_executor& executor, Parts parts);
 
@@ -92,9 +91,9 @@ class Forwarder {
   RecentFigures figures_;
   Invalidations& invalidations_;
   RecentNames& accepted_;
+  RecentNames& silent_;
   std::optional<CacheFills> fills_;
   RecentNames unshared_{kUnsharedMax, kUnsharedFor};
-  RecentNames silent_{kSilentMax, kSilentFor};
 };
 
 /// A response on its way back, without what concerned its connection only; `name` is ours in Via.

@@ -39,6 +39,8 @@ struct ProxyShared {
   static constexpr std::size_t kInterceptedMax = 8192;
   static constexpr std::chrono::hours kInterceptedFor{24};
   static constexpr std::size_t kAcceptedMax = 8192;
+  static constexpr std::size_t kSilentMax = 1024;
+  static constexpr std::chrono::seconds kSilentFor{15};
 
   config::Forward settings;
   std::shared_ptr<net::ClientTls> client_tls;
@@ -48,6 +50,7 @@ struct ProxyShared {
   RecentNames refusing{kRefusingMax, kRefusingFor};             ///< hosts whose clients refused our certificate
   RecentNames intercepted{kInterceptedMax, kInterceptedFor};    ///< targets whose tunnels were read here
   RecentNames accepted{kAcceptedMax, std::chrono::minutes(5)};  ///< callers, see CachedExchange
+  RecentNames silent{kSilentMax, kSilentFor};                   ///< origins and tags, see CachedExchange
   Observer observer;
   store::ContentStore* store = nullptr;  ///< null: nothing is kept
   CacheCounters* cache_counters = nullptr;

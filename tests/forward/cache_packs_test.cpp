@@ -110,7 +110,6 @@ TEST_F(CachePacks, ADocumentOutlivesTheErrorsAndTheSilenceOfItsOrigin) {
 // Who finds that nobody answers has waited for it; a set-up asks for hundreds.
 TEST_F(CachePacks, AnOriginThatWasSilentIsNotAskedAgainForAWhile) {
   site.stop();
-  site.settings.threads = 1;
   site.settings.proxy.timeouts.first_byte = std::chrono::milliseconds(200);
   site.start();
   std::atomic<bool> is_silent = false;
@@ -122,7 +121,7 @@ TEST_F(CachePacks, AnOriginThatWasSilentIsNotAskedAgainForAWhile) {
   is_silent = true;
   EXPECT_EQ(site.get(origin.url("/a"), kFull).body, "/a");
   const auto asked = origin.request_count();
-  EXPECT_EQ(site.get(origin.url("/b"), kFull).body, "/b");
+  for (int i = 0; i < 16; ++i) EXPECT_EQ(site.get(origin.url("/b"), kFull).body, "/b") << "whichever core is asked";
   EXPECT_EQ(origin.request_count(), asked);
   EXPECT_EQ(site.get(origin.url("/b"), kFull + "Cache-Control: no-cache\r\n").status, 200);
   EXPECT_EQ(origin.request_count(), asked + 1) << "who insists is asked for";

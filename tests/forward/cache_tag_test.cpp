@@ -127,29 +127,30 @@ TEST_F(CacheTag, StaleIsServedWhileTheRegistryCannotSay) {
 }
 
 TEST_F(CacheTag, ASilentRegistryIsNotWaitedForToTheEnd) {
-  site.settings.threads = 1;
   site.settings.cache.tag_window = std::chrono::milliseconds(0);
   site.start();
   store_tag();
   hangs = true;
   EXPECT_TRUE(site.get(tag()).is_hit());
   const auto requests = registry.request_count();
-  EXPECT_TRUE(site.get(tag()).is_hit());
+  for (int i = 0; i < 16; ++i) EXPECT_TRUE(site.get(tag()).is_hit());
   EXPECT_EQ(registry.request_count(), requests) << "nor asked again at once";
   hangs = false;
 }
 
+// By all the cores: which one a client comes to is chance, so there are many.
 TEST_F(CacheTag, ARegistryThatWantsToBeLeftAloneIs) {
-  site.settings.threads = 1;
   site.settings.cache.tag_window = std::chrono::milliseconds(0);
   site.start();
   store_tag();
   trouble = 429;
   EXPECT_TRUE(site.get(tag()).is_hit());
   const auto requests = registry.request_count();
-  const auto again = site.get(tag());
-  EXPECT_EQ(again.body, manifest_of(1));
-  EXPECT_EQ(again.field("Cache-Status"), "propeller-proxy; hit; detail=stale");
+  for (int i = 0; i < 16; ++i) {
+    const auto again = site.get(tag());
+    EXPECT_EQ(again.body, manifest_of(1));
+    EXPECT_EQ(again.field("Cache-Status"), "propeller-proxy; hit; detail=stale");
+  }
   EXPECT_EQ(registry.request_count(), requests) << "it said Retry-After: 60";
   trouble = 0;
   version = 2;
