@@ -20,7 +20,7 @@ class ForwardTrouble : public ForwardPrograms, public testing::WithParamInterfac
   void start_with_window(const std::string& tag_window) {
     start_with("tag_window: " + tag_window,
                fmt::format("mirror: {{enabled: true, upstreams: [{{name: docker.io, url: '{}'}}]}}\n", secure_.url()));
-    secure_.put_object("/v2/", "{}");
+    secure_.put_object("/v2/", "{ }");  // the door; other bytes than the configuration
     secure_.push_blob("acme/add", "{}");
     secure_.push_module("acme/add", "v1", kOld);
   }
@@ -43,12 +43,13 @@ class ForwardTrouble : public ForwardPrograms, public testing::WithParamInterfac
       if (std::filesystem::exists(copy / base::sha256(layer).hex())) return layer;
     return "neither";
   }
-  /// The old image is had, the registry has a new one, and says this to whoever asks for the tag.
-  void pull_in_trouble(const support::Fault& fault) {
+  /// The old image is here, the registry has a new one, and says this to whoever asks for such a path.
+  void expect_pulls_despite(const std::string& part, const support::Fault& fault) {
     start_with_window("0s");
     ASSERT_EQ(pulled(), kOld);
+    ASSERT_TRUE(has_stored(GetParam() == Way::mirror ? 3 : 4)) << "manifest, configuration and layer; the door";
     move_the_tag();
-    secure_.inject("/manifests/v1", fault);
+    secure_.inject(part, fault);
     EXPECT_EQ(pulled(), kOld) << log();
     secure_.clear_faults();
     EXPECT_TRUE(wait_until([&] { return pulled() == kNew; })) << "when the registry can say again";
@@ -76,11 +77,11 @@ TEST_P(ForwardTrouble, AMovedTagIsNotAskedAboutWithinItsWindow) {
 }
 
 TEST_P(ForwardTrouble, ARegistryThatWantsToBeLeftAloneCostsNobodyAPull) {
-  pull_in_trouble({.kind = FaultKind::status, .status = 429, .value = "1"});
+  expect_pulls_despite("/manifests/v1", {.kind = FaultKind::status, .status = 429, .value = "1"});
 }
 
 TEST_P(ForwardTrouble, ARegistryWithServerErrorsCostsNobodyAPull) {
-  pull_in_trouble({.kind = FaultKind::status, .status = 500});
+  expect_pulls_despite("/", {.kind = FaultKind::status, .status = 500});
 }
 
 TEST_P(ForwardTrouble, ServerErrorsOfAFirstPullAreToldAndForgotten) {

@@ -204,6 +204,8 @@ FakeRegistry::Answer FakeRegistry::decide(const SeenRequest& request, const Faul
   answer.fields.push_back("Content-Type: " + content.media_type);
   answer.fields.push_back("Docker-Content-Digest: " +
                           (is(fault, FaultKind::wrong_digest_field) ? digest_of("another") : content.digest));
+  // The door, where a test has put one: by this a registry is known.
+  if (path == "/v2/") answer.fields.emplace_back("Docker-Distribution-Api-Version: registry/2.0");
   const std::string range = request.field("range");
   if (range.starts_with("bytes=") && !is(fault, FaultKind::ignore_range)) {
     answer.offset = std::stoul(range.substr(6));
