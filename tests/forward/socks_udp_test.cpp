@@ -1,6 +1,14 @@
 // UDP through an association of SOCKS5, with real sockets on loopback.
 #include <gtest/gtest.h>
+#include <sched.h>
 #include <sys/resource.h>
+#include <unistd.h>
+
+#include <boost/asio/ip/address.hpp>
+#include <fstream>
+#include <functional>
+#include <list>
+#include <thread>
 
 #include "forward/proxy_fixture.hpp"
 #include "forward/socks_session.hpp"
@@ -23,21 +31,64 @@ class SocksUdpTest : public ProxyTest {
   static std::string two_bytes(std::uint16_t number) {
     return {static_cast<char>(number >> 8), static_cast<char>(number & 0xff)};
   }
+  /// With its type, as SOCKS writes it.
+  static std::string address_bytes(const boost::asio::ip::address& of) {
+    const auto join = [](char type, const auto& bytes) { return type + std::string(bytes.begin(), bytes.end()); };
+    return of.is_v4() ? join('\x01', of.to_v4().to_bytes()) : join('\x04', of.to_v6().to_bytes());
+  }
   static std::string head_to(std::uint16_t port) { return "\0\0\0\x01\x7f\0\0\1"s + two_bytes(port); }
   static std::string head_to(const std::string& name, std::uint16_t port) {
     return "\0\0\0\x03"s + static_cast<char>(name.size()) + name + two_bytes(port);
   }
+  static std::string head_to(const boost::asio::ip::address& to, std::uint16_t port) {
+    return "\0\0\0"s + address_bytes(to) + two_bytes(port);
+  }
   /// Asks for an association; `relay` is where it takes datagrams.
   Peer associate(const std::string& before = {}) {
     auto control = Peer::connect(port);
-    control.send(before + "\x05\x01\x00\x05\x03\x00\x01\0\0\0\0\0\0"s);
-    const auto answer = control.read(12);
-    EXPECT_EQ(answer.substr(0, 10), "\x05\x00\x05\x00\x00\x01\x7f\0\0\1"s);
-    if (answer.size() == 12)
-      relay = static_cast<std::uint16_t>(static_cast<std::uint8_t>(answer[10]) << 8 |
-                                         static_cast<std::uint8_t>(answer[11]));
+    expect_association(control, before, boost::asio::ip::address_v4::loopback());
     return control;
   }
+  Peer associate_on_ipv6() {
+    auto control = Peer::connect_v6(port);
+    expect_association(control, {}, kLoopbackV6);
+    return control;
+  }
+  void expect_association(Peer& control, const std::string& before, const boost::asio::ip::address& at) {
+    control.send(before + "\x05\x01\x00\x05\x03\x00\x01\0\0\0\0\0\0"s);
+    const auto expected = "\x05\x00\x05\x00\x00"s + address_bytes(at);
+    const auto answer = control.read(expected.size() + 2);
+    EXPECT_EQ(answer.substr(0, expected.size()), expected);
+    if (answer.size() != expected.size() + 2) return;
+    const auto* const end = reinterpret_cast<const std::uint8_t*>(answer.data()) + expected.size();
+    relay = static_cast<std::uint16_t>(end[0] << 8 | end[1]);
+  }
+  /// In a network that has nothing but a loopback interface with these addresses besides. False: not permitted.
+  static bool on_a_network_with(const std::vector<std::string>& addresses, const std::function<void()>& body) {
+    bool is_made = false;
+    std::thread([&] {
+      is_made = enter_network_namespace() && run({"ip", "link", "set", "lo", "up"}) &&
+                std::ranges::all_of(addresses, [](const auto& each) {
+                  return run({"ip", "address", "add", each, "dev", "lo", "scope", "global"});
+                });
+      if (is_made) body();
+    }).join();
+    return is_made;
+  }
+  static bool enter_network_namespace() {
+    const uid_t user = ::geteuid();
+    if (::unshare(CLONE_NEWNET) == 0) return true;
+    return ::unshare(CLONE_NEWUSER | CLONE_NEWNET) == 0 &&
+           (std::ofstream("/proc/self/uid_map") << "0 " << user << " 1" << std::flush);
+  }
+  static bool run(const std::vector<std::string>& arguments) {
+    support::Subprocess process({.arguments = arguments});
+    const bool is_done = process.wait_exit() == 0;
+    EXPECT_TRUE(is_done) << process.output();
+    return is_done;
+  }
+
+  static inline const boost::asio::ip::address kLoopbackV6 = boost::asio::ip::address_v6::loopback();
 
   std::uint16_t relay = 0;
   UdpPeer client, server;
@@ -52,6 +103,33 @@ TEST_F(SocksUdpTest, DatagramsGoBothWaysToAddressesAndNames) {
     server.send(server.from(), "answer");
     EXPECT_EQ(client.receive(), head_to(server.port()) + "answer");
   }
+}
+
+TEST_F(SocksUdpTest, DatagramsGoBothWaysOverIpv6) {
+  settings.proxy.allow_targets = {"::1/128"};
+  start();
+  const auto control = associate();
+  UdpPeer server6(kLoopbackV6);
+  client.send(relay, head_to(kLoopbackV6, server6.port()) + "question");
+  EXPECT_EQ(server6.receive(), "question");
+  server6.send(server6.from(), "answer");
+  EXPECT_EQ(client.receive(), head_to(kLoopbackV6, server6.port()) + "answer");
+}
+
+TEST_F(SocksUdpTest, AClientOnIpv6ReachesBothFamilies) {
+  settings.proxy.listen = {{.address = "::1", .port = 0}};
+  settings.proxy.allow_targets = {"127.0.0.0/8", "::1/128"};
+  start();
+  const auto control = associate_on_ipv6();
+  UdpPeer client6(kLoopbackV6), server6(kLoopbackV6);
+  client6.send(relay, head_to(kLoopbackV6, server6.port()) + "question");
+  EXPECT_EQ(server6.receive(), "question");
+  server6.send(server6.from(), "answer");
+  EXPECT_EQ(client6.receive(), head_to(kLoopbackV6, server6.port()) + "answer");
+  client6.send(relay, head_to(server.port()) + "question");
+  EXPECT_EQ(server.receive(), "question");
+  server.send(server.from(), "answer");
+  EXPECT_EQ(client6.receive(), head_to(server.port()) + "answer");
 }
 
 TEST_F(SocksUdpTest, OnlyTheClientMaySendAndOnlyThoseItAskedMayAnswer) {
@@ -101,6 +179,33 @@ TEST_F(SocksUdpTest, AForbiddenAddressBehindANameIsNotReached) {
   client.send(relay, head_to("localhost", server.port()) + "a name of ours");
   client.send(relay, head_to(server.port()) + "an address of ours");
   EXPECT_EQ(server.receive(3 * kShortly), "");
+}
+
+// Somebody is there, on addresses that are this machine's own for once, and hears it as soon as that is allowed.
+TEST_F(SocksUdpTest, MetadataServicesAndLinkLocalAddressesAreNotReached) {
+  const std::vector<std::string> forbidden{"169.254.169.254", "169.254.1.2", "100.100.100.200", "fd00:ec2::254",
+                                           "fe80::7"};
+  const bool is_permitted = on_a_network_with(forbidden, [&] {
+    std::list<UdpPeer> servers;
+    for (const auto& each : forbidden)
+      servers.emplace_back(boost::asio::ip::make_address(each.starts_with("fe80") ? each + "%lo" : each));
+    UdpPeer user, marker;
+    for (const bool is_allowed : {false, true}) {
+      if (is_allowed) std::ranges::copy(forbidden, std::back_inserter(settings.proxy.allow_targets));
+      start();
+      const auto control = associate();
+      auto at = servers.begin();
+      for (const auto& each : forbidden)
+        user.send(relay, head_to(boost::asio::ip::make_address(each), (at++)->port()) + "secrets?");
+      user.send(relay, head_to(boost::asio::ip::make_address("::ffff:169.254.169.254"), servers.front().port()) + "?");
+      user.send(relay, head_to(marker.port()) + "the last one");
+      EXPECT_EQ(marker.receive(), "the last one");
+      at = servers.begin();
+      for (const auto& each : forbidden) EXPECT_EQ((at++)->receive(0), is_allowed ? "secrets?" : "") << each;
+      EXPECT_EQ(servers.front().receive(0), is_allowed ? "?" : "") << "as an address of IPv6";
+    }
+  });
+  if (!is_permitted) GTEST_SKIP() << "this process may not make a network of its own";
 }
 
 TEST_F(SocksUdpTest, AnAssociationEndsWithItsConnection) {

@@ -32,6 +32,17 @@ class Peer {
     return peer;
   }
 
+  static Peer connect_v6(std::uint16_t port) {
+    Peer peer(base::FileDescriptor(::socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0)));
+    const sockaddr_in6 address{.sin6_family = AF_INET6,
+                               .sin6_port = htons(port),
+                               .sin6_flowinfo = 0,
+                               .sin6_addr = in6addr_loopback,
+                               .sin6_scope_id = 0};
+    EXPECT_EQ(::connect(peer.socket_.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address), 0);
+    return peer;
+  }
+
   /// False when the other side has broken the connection.
   bool send(std::string_view text) {
     while (!text.empty()) {
