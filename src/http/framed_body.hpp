@@ -23,6 +23,8 @@ class FramedBody final : public BodySource {
 
   /// The end was seen: what follows is the next message.
   [[nodiscard]] bool is_complete() const { return is_complete_; }
+  /// What follows cannot be told from the body.
+  [[nodiscard]] bool is_broken() const { return is_broken_; }
   [[nodiscard]] bool is_touched() const { return is_touched_; }
   [[nodiscard]] std::uint64_t bytes_read() const { return bytes_read_; }
 

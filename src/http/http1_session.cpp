@@ -119,7 +119,7 @@ awaitable<Http1Session::Next> Http1Session::answer(Response response) {
 }
 
 bool Http1Session::is_last(const Response& response) const {
-  return !is_keep_alive_ || response.is_last || is_draining_ || is_continue_refused_ ||
+  return !is_keep_alive_ || response.is_last || is_draining_ || is_continue_refused_ || framed_.is_broken() ||
          connection_.served >= limits_.requests_max || head_.method == Method::connect;
 }
 

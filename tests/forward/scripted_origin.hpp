@@ -11,7 +11,9 @@
 #include <vector>
 
 #include "base/file_descriptor.hpp"
+#include "net/openssl.hpp"
 #include "support/fake_connection.hpp"
+#include "support/tls_files.hpp"
 
 namespace propeller::forward {
 
@@ -23,7 +25,13 @@ class ScriptedOrigin {
  public:
   using Script = std::function<std::string(const support::SeenRequest&)>;
 
-  explicit ScriptedOrigin(Script script) : script_(std::move(script)) {
+  /// With `tls` it speaks HTTPS.
+  explicit ScriptedOrigin(Script script, const support::TlsFiles* tls = nullptr) : script_(std::move(script)) {
+    if (tls != nullptr) {
+      tls_.reset(::SSL_CTX_new(::TLS_server_method()));
+      ::SSL_CTX_use_certificate_chain_file(tls_.get(), tls->server_certificate().c_str());
+      ::SSL_CTX_use_PrivateKey_file(tls_.get(), tls->server_key().c_str(), SSL_FILETYPE_PEM);
+    }
     listener_ = base::FileDescriptor(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
     sockaddr_in address{.sin_family = AF_INET, .sin_port = 0, .sin_addr = {htonl(INADDR_LOOPBACK)}, .sin_zero = {}};
     ::bind(listener_.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address);
@@ -46,8 +54,9 @@ class ScriptedOrigin {
     threads_.clear();
   }
 
+  [[nodiscard]] std::uint16_t port() const { return port_; }
   [[nodiscard]] std::string url(const std::string& path = "/") const {
-    return "http://127.0.0.1:" + std::to_string(port_) + path;
+    return (tls_ ? "https" : "http") + std::string("://127.0.0.1:") + std::to_string(port_) + path;
   }
   [[nodiscard]] std::vector<support::SeenRequest> requests() const {
     const std::scoped_lock lock(mutex_);
@@ -64,7 +73,7 @@ class ScriptedOrigin {
     }
   }
   void serve(int socket) {
-    support::FakeConnection connection(socket, nullptr);
+    support::FakeConnection connection(socket, tls_.get());
     const auto request = connection.read_request();
     if (!request) return;
     {
@@ -75,6 +84,7 @@ class ScriptedOrigin {
   }
 
   const Script script_;
+  net::SslContextPtr tls_;  // null: in the clear
   base::FileDescriptor listener_;
   std::uint16_t port_ = 0;
   mutable std::mutex mutex_;

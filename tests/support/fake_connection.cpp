@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <array>
 #include <cctype>
+#include <csignal>
+#include <utility>
 
 namespace propeller::support {
 
@@ -15,7 +17,13 @@ std::string SeenRequest::field(const std::string& name) const {
 }
 
 FakeConnection::FakeConnection(int socket, SSL_CTX* tls) : socket_(socket), ssl_(tls ? SSL_new(tls) : nullptr) {
-  if (ssl_) SSL_set_fd(ssl_.get(), socket_);
+  if (!ssl_) return;
+  SSL_set_fd(ssl_.get(), socket_);
+  // OpenSSL writes without MSG_NOSIGNAL.
+  sigset_t broken_pipe;
+  sigemptyset(&broken_pipe);
+  sigaddset(&broken_pipe, SIGPIPE);
+  pthread_sigmask(SIG_BLOCK, &broken_pipe, nullptr);
 }
 
 FakeConnection::~FakeConnection() { ::close(socket_); }
@@ -62,6 +70,14 @@ std::optional<SeenRequest> FakeConnection::read_request() {
     request.fields[name] = value;
   }
   buffer_.erase(0, end + 4);
+  if (request.field("transfer-encoding") == "chunked") {
+    constexpr std::string_view kLast = "0\r\n\r\n";
+    while (!buffer_.ends_with(kLast)) {
+      if (!fill()) return std::nullopt;
+    }
+    request.body = std::exchange(buffer_, {});
+    return request;
+  }
   const std::string length = request.field("content-length");
   const std::size_t body_size = length.empty() ? 0 : std::stoul(length);
   while (buffer_.size() < body_size) {

@@ -15,13 +15,14 @@ namespace propeller::support {
 struct SeenRequest {
   std::string method, target;
   std::map<std::string, std::string> fields;  ///< names in lower case
-  std::string body;
+  std::string body;                           ///< with its framing, where that is chunked
 
   /// The field's value, or empty.
   [[nodiscard]] std::string field(const std::string& name) const;
 };
 
-/// The server's end of one HTTP/1.1 connection, plain or TLS, blocking. Threads: one, but for stop().
+/// The server's end of one HTTP/1.1 connection, plain or TLS, blocking. Threads: one, but for stop(); with TLS one of
+/// its own, which ignores broken pipes from then on.
 class FakeConnection {
  public:
   FakeConnection(int socket, SSL_CTX* tls);  ///< `tls` nullptr: plain

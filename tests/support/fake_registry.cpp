@@ -7,7 +7,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <csignal>
 #include <stdexcept>
 
 #include "base/base64.hpp"
@@ -111,11 +110,6 @@ FakeRegistry::~FakeRegistry() {
 }
 
 void FakeRegistry::accept_connections() {
-  // OpenSSL writes without MSG_NOSIGNAL; the threads of the connections inherit the mask.
-  sigset_t broken_pipe;
-  sigemptyset(&broken_pipe);
-  sigaddset(&broken_pipe, SIGPIPE);
-  pthread_sigmask(SIG_BLOCK, &broken_pipe, nullptr);
   for (;;) {
     const int socket = ::accept4(listener_, nullptr, nullptr, SOCK_CLOEXEC);
     const std::lock_guard lock(mutex_);
