@@ -14,8 +14,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (url.find(kRedacted) == std::string::npos) ASSERT(url == text);
   // Each secret is replaced by at most this much.
   ASSERT(url.size() <= text.size() * (kRedacted.size() + 1) + kRedacted.size());
-  const auto body = redact_body(text);
-  if (body.find(kRedacted) == std::string::npos) ASSERT(body == text);
-  ASSERT(body.size() <= text.size() * (kRedacted.size() + 1) + kRedacted.size());
+  for (const auto* type : {"", "application/x-www-form-urlencoded", "multipart/form-data"}) {
+    const auto body = redact_body(text, type);
+    if (body.find(kRedacted) == std::string::npos) ASSERT(body == text);
+    ASSERT(body.size() <= text.size() * (kRedacted.size() + 1) + kRedacted.size());
+  }
   return 0;
 }

@@ -22,9 +22,9 @@ namespace {
 
 using nlohmann::json;
 
-std::string_view content_type_of(const MessageRecord& message) {
+std::string_view value_of(const MessageRecord& message, std::string_view wanted) {
   for (const auto& [name, value] : message.fields) {
-    if (equals_ignoring_case(name, "Content-Type")) return value;
+    if (equals_ignoring_case(name, wanted)) return value;
   }
   return {};
 }
@@ -49,8 +49,8 @@ json headers_of(const MessageRecord& message) {
 void add_body(json& to, const MessageRecord& message) {
   to["body_size"] = message.body_bytes;
   const bool is_text = message.body.find('\0') == std::string::npos;
-  if (message.body.empty() || !is_text || !is_body_recorded(content_type_of(message))) return;
-  to["body"] = base64(redact_body(message.body));
+  if (message.body.empty() || !is_text || !is_body_recorded(message)) return;
+  to["body"] = base64(redact_body(message.body, value_of(message, "Content-Type")));
   if (message.is_body_truncated) to["body_truncated"] = true;
 }
 
@@ -88,6 +88,12 @@ bool is_body_recorded(std::string_view content_type) {
                                                              "zstd",   "pdf",    "wasm",   "bzip"};
   return std::ranges::none_of(kSkipped, [&](auto part) { return contains_ignoring_case(content_type, part); }) &&
          !contains_ignoring_case(content_type, "vnd.docker.") && !contains_ignoring_case(content_type, "vnd.oci.");
+}
+
+bool is_body_recorded(const MessageRecord& message) {
+  const auto coding = value_of(message, "Content-Encoding");
+  return is_body_recorded(value_of(message, "Content-Type")) &&
+         (coding.empty() || equals_ignoring_case(coding, "identity"));
 }
 
 std::string record_day(std::chrono::system_clock::time_point at) { return fmt::format("{:%Y-%m-%d}", utc(at)); }

@@ -46,6 +46,8 @@ struct ExchangeRecord {
 
 /// Whether a body of this type is kept at all: pictures, archives and images of containers are not.
 [[nodiscard]] bool is_body_recorded(std::string_view content_type);
+/// The same by the message's fields. Nor is what is compressed: its secrets could not be found.
+[[nodiscard]] bool is_body_recorded(const MessageRecord& message);
 
 /// The JSON line with its newline: headers, URL and bodies redacted, bodies in base64. A body with a zero byte is no
 /// text, and is left out.

@@ -27,13 +27,6 @@ struct Exchange {
   ExchangeRecord record;
 };
 
-bool is_worth_keeping(const MessageRecord& record) {
-  for (const auto& [name, value] : record.fields) {
-    if (http::equals_ignoring_case(name, "Content-Type")) return is_body_recorded(value);
-  }
-  return true;
-}
-
 /// Notes what is read through it.
 class RecordedBody final : public http::BodySource {
  public:
@@ -41,7 +34,7 @@ class RecordedBody final : public http::BodySource {
       : inner_(std::move(inner)),
         exchange_(std::move(exchange)),
         record_(record),
-        kept_bytes_max_(is_worth_keeping(record) ? exchange_->recorder.body_bytes_max() : 0) {}
+        kept_bytes_max_(is_body_recorded(record) ? exchange_->recorder.body_bytes_max() : 0) {}
 
   awaitable<Result<std::string_view>> read(std::size_t max) override {
     auto bytes = co_await inner_->read(max);

@@ -107,6 +107,30 @@ std::string redact_members(std::string_view text) {
   return out.append(text.substr(copied));
 }
 
+/// The values of secret fields in multipart/form-data: behind the blank line that follows their name, up to the
+/// boundary.
+std::string redact_parts(std::string_view text) {
+  constexpr std::string_view kName = "name=";
+  std::string out;
+  std::size_t copied = 0;
+  for (auto at = text.find(kName); at != std::string_view::npos; at = text.find(kName, at)) {
+    at += kName.size();
+    const bool is_quoted = at < text.size() && text[at] == '"';
+    const auto name_begin = at + (is_quoted ? 1 : 0);
+    const auto name_end = std::min(text.find_first_of(is_quoted ? "\"\r\n" : "; \t\r\n", name_begin), text.size());
+    const auto head_end = text.find("\r\n\r\n", name_end);
+    if (head_end == std::string_view::npos) break;
+    at = name_end;
+    if (!is_secret_parameter(percent_decoded(text.substr(name_begin, name_end - name_begin)))) continue;
+    const auto begin = head_end + 4;
+    const auto end = std::min(text.find("\r\n--", begin), text.size());
+    if (begin == end) continue;
+    out.append(text.substr(copied, begin - copied)).append(kRedacted);
+    copied = at = end;
+  }
+  return out.append(text.substr(copied));
+}
+
 bool is_token_char(char c) {
   return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
          std::string_view("-._~+/=").find(c) != std::string_view::npos;
@@ -177,7 +201,11 @@ std::string redact_url(std::string_view url) {
   return out + "?" + redact_parameters(url.substr(query + 1));
 }
 
-std::string redact_body(std::string_view body) {
+std::string redact_body(std::string_view body, std::string_view content_type) {
+  // What a type says may be wrong (curl sends JSON as a form, too): then the rest is looked for as well.
+  if (contains_ignoring_case(content_type, "x-www-form-urlencoded"))
+    return redact_credentials(redact_members(redact_parameters(body)));
+  if (contains_ignoring_case(content_type, "multipart/")) return redact_credentials(redact_members(redact_parts(body)));
   if (is_form(body)) return redact_parameters(body);
   return redact_credentials(redact_members(body));
 }

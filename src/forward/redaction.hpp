@@ -21,8 +21,9 @@ inline constexpr std::string_view kRedacted = "[REDACTED]";
 /// User information and the values of secret parameters become "[REDACTED]"; takes an absolute URL or a path and query.
 [[nodiscard]] std::string redact_url(std::string_view url);
 
-/// Values of secret members of JSON, of secret form fields, and of bearer and basic credentials anywhere become
-/// "[REDACTED]". Works on text that is cut off, too.
-[[nodiscard]] std::string redact_body(std::string_view body);
+/// Values of secret members of JSON, of secret fields of forms of both kinds, and of bearer and basic credentials
+/// anywhere become "[REDACTED]". Works on text that is cut off, too. Without a type that names one, a form is what
+/// looks like one.
+[[nodiscard]] std::string redact_body(std::string_view body, std::string_view content_type = {});
 
 }  // namespace propeller::forward

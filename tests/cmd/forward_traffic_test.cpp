@@ -7,7 +7,9 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
+#include "base/base64.hpp"
 #include "base/digest.hpp"
+#include "forward/scripted_origin.hpp"
 #include "forward/tls_origin.hpp"
 #include "forward_site.hpp"
 #include "support/metrics_table.hpp"
@@ -18,6 +20,7 @@ namespace propeller::cmd {
 namespace {
 
 using support::wait_until;
+using testing::AllOf;
 using testing::HasSubstr;
 using testing::Not;
 
@@ -125,6 +128,55 @@ TEST_F(ForwardTraffic, ExchangesAreRecordedWithoutTheirSecrets) {
     EXPECT_EQ(std::filesystem::status(file).permissions(), std::filesystem::perms(0600));
   }
   EXPECT_THAT(metrics(), HasSubstr("\npropeller_forward_recorded_total 4\n"));
+}
+
+TEST_F(ForwardTraffic, SecretsInBodiesAreNotRecorded) {
+  forward::ScriptedOrigin origin(
+      [](const support::SeenRequest& request) {
+        if (request.target == "/packed") return forward::scripted(200, "Content-Encoding: br\r\n", "packed hunter2");
+        const std::string type = "Content-Type: application/json\r\n";
+        return forward::scripted(200, type,
+                                 R"({"name": "bob", "access_token": "hunter2", "deep": [{"key": "hunter2"}]})");
+      },
+      &tls_);
+  write_config(usual("recording: {enabled: true, dir: " + (files_ / "recordings").string() + ", max_body_size: -1}\n"));
+  start();
+  const std::vector<std::vector<std::string>> bodies{
+      {"-H", "Content-Type: application/json", "-d", R"({"name":"ann","password":"hunter2"})"},
+      {"-d", R"({"name":"ann","password":"hunter2"})"},
+      {"-d", "name=ann&note=it's&password=hunter2"},
+      {"-F", "name=ann", "-F", "password=hunter2"},
+      {"-H", "Content-Type: text/plain", "-d", "ann sends Bearer hunter2"}};
+  for (auto arguments : bodies) {
+    arguments.push_back(origin.url());
+    EXPECT_TRUE(curl(arguments).has("hunter2")) << "what the client itself gets";
+  }
+  EXPECT_TRUE(curl({origin.url("/packed")}).has("packed"));
+  const std::size_t count = 2 * (bodies.size() + 1);
+  ASSERT_TRUE(wait_until([&] { return recordings().size() == count; }))
+      << "each with its CONNECT: " << recordings().size();
+  for (const auto& line : recordings()) {
+    if (line["request"]["method"] == "CONNECT") continue;
+    if (line["request"]["url"] == origin.url("/packed")) {
+      EXPECT_FALSE(line["response"].contains("body")) << "who could find a secret in there?";
+      continue;
+    }
+    const auto sent = base::base64_decode(line["request"].value("body", "")).value_or("");
+    const auto got = base::base64_decode(line["response"].value("body", "")).value_or("");
+    EXPECT_THAT(sent, AllOf(HasSubstr("ann"), HasSubstr("[REDACTED]"), Not(HasSubstr("hunter2"))));
+    EXPECT_EQ(got, R"({"name": "bob", "access_token": "[REDACTED]", "deep": [{"key": "[REDACTED]"}]})");
+  }
+}
+
+TEST_F(ForwardTraffic, BodiesAreNotRecordedUnlessThatIsAsked) {
+  write_config(usual("recording: {enabled: true, dir: " + (files_ / "recordings").string() + "}\n"));
+  start();
+  EXPECT_TRUE(curl({"-d", "a body of the client", blob(plain_)}).has("HTTP/1.1"));
+  ASSERT_TRUE(wait_until([&] { return recordings().size() == 1; }));
+  const auto line = recordings().front();
+  EXPECT_EQ(line["request"]["body_size"], 20);
+  EXPECT_FALSE(line["request"].contains("body"));
+  EXPECT_FALSE(line["response"].contains("body"));
 }
 
 TEST_F(ForwardTraffic, LargeBodiesAreStreamedBothWays) {

@@ -131,14 +131,19 @@ TEST_F(RecorderTest, BodiesAreCutAndThoseThatAreNoTextLeftOut) {
     picture.response.fields = {{"content-type", "image/png"}};
     picture.response.body = "text";
     recorder.record(picture);
+    auto packed = exchange();
+    packed.response.fields.emplace_back("content-encoding", "br");
+    packed.response.body = "packed";
+    recorder.record(packed);
   });
   const auto lines = lines_of(today());
-  ASSERT_EQ(lines.size(), 3U);
+  ASSERT_EQ(lines.size(), 4U);
   EXPECT_EQ(base::base64_decode(lines[0]["response"]["body"].get<std::string>()), std::string(100, 'x'));
   EXPECT_EQ(lines[0]["response"]["body_truncated"], true);
   EXPECT_FALSE(lines[1]["response"].contains("body"));
   EXPECT_FALSE(lines[2]["response"].contains("body"));
   EXPECT_FALSE(lines[2]["response"].contains("body_truncated"));
+  EXPECT_FALSE(lines[3]["response"].contains("body")) << "its secrets could not be found";
 }
 
 TEST_F(RecorderTest, ABlockedRequestHasNoResponse) {

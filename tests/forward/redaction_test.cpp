@@ -65,6 +65,29 @@ TEST(RedactBody, TakesOutMembersFieldsAndCredentials) {
   for (const auto& [body, redacted] : cases) EXPECT_EQ(redact_body(body), redacted);
 }
 
+// An apostrophe and a line's end need no escape there, and made the whole no form.
+TEST(RedactBody, OfADeclaredFormFindsFieldsWhateverElseIsInIt) {
+  constexpr auto* kForm = "application/x-www-form-urlencoded; charset=utf-8";
+  EXPECT_EQ(redact_body("note=it's&password=hunter2", kForm), "note=it's&password=[REDACTED]");
+  EXPECT_EQ(redact_body("password=hunter2\n", kForm), "password=[REDACTED]");
+  EXPECT_EQ(redact_body(R"({"password":"hunter2"})", kForm), R"({"password":"[REDACTED]"})") << "as curl declares it";
+}
+
+TEST(RedactBody, OfAFormInPartsTakesOutTheValuesOfSecretFields) {
+  const std::string form =
+      "--b\r\nContent-Disposition: form-data; name=\"user\"\r\n\r\nann\r\n"
+      "--b\r\nContent-Disposition: form-data; name=\"password\"\r\nContent-Type: text/plain\r\n\r\nhunter2\r\n"
+      "--b\r\nContent-Disposition: form-data; name=api_key\r\n\r\nhunter2\r\nhunter2\r\n--b--\r\n";
+  const std::string redacted =
+      "--b\r\nContent-Disposition: form-data; name=\"user\"\r\n\r\nann\r\n"
+      "--b\r\nContent-Disposition: form-data; name=\"password\"\r\nContent-Type: text/plain\r\n\r\n[REDACTED]\r\n"
+      "--b\r\nContent-Disposition: form-data; name=api_key\r\n\r\n[REDACTED]\r\n--b--\r\n";
+  constexpr auto* kParts = "multipart/form-data; boundary=b";
+  EXPECT_EQ(redact_body(form, kParts), redacted);
+  for (std::size_t size = 0; size <= form.size(); ++size)
+    EXPECT_THAT(redact_body(form.substr(0, size), kParts), Not(HasSubstr("hunter2"))) << size;
+}
+
 TEST(RedactBody, NoCutOfATextLetsTheSecretThrough) {
   const std::string text = R"({"a":"b","api_key":"hunter2hunter2","c":["d",{"token":"hunter2hunter2"}]})";
   for (std::size_t size = 0; size <= text.size(); ++size)
