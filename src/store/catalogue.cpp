@@ -241,6 +241,11 @@ std::optional<BlobRow> Catalogue::row(const BlobDigest& digest) const {
   return slot ? std::optional(row_of(*slot)) : std::nullopt;
 }
 
+std::uint64_t Catalogue::unpinned_bytes() const {
+  const std::scoped_lock lock(mutex_);
+  return blob_bytes_ - pinned_bytes_;
+}
+
 std::uint64_t Catalogue::bytes() const {
   const std::scoped_lock lock(mutex_);
   return blob_bytes_ + reserved_bytes_;

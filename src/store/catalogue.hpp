@@ -92,6 +92,7 @@ class Catalogue {
   [[nodiscard]] Page page(Slot from) const;
   [[nodiscard]] std::optional<BlobRow> row(const BlobDigest& digest) const;
   [[nodiscard]] std::uint64_t bytes() const;
+  [[nodiscard]] std::uint64_t unpinned_bytes() const;
   [[nodiscard]] std::size_t size() const;
   [[nodiscard]] std::size_t memory_bytes() const;
 

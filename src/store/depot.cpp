@@ -113,10 +113,18 @@ bool Depot::keep_floor(std::uint64_t bytes) {
   if (!free) return true;  // not known on this file system
   const std::uint64_t wanted = options_.free_bytes_min + bytes;
   if (*free >= wanted) return true;
+  // For what will not fit anyway nobody goes; for the floor everybody may have to.
+  const bool may_fit = *free + catalogue_.unpinned_bytes() >= wanted;
+  const std::uint64_t needed = may_fit ? wanted : options_.free_bytes_min;
   std::vector<BlobDigest> victims;
-  const std::uint64_t gained = catalogue_.evict(wanted - *free, victims);
+  const std::uint64_t gained = needed > *free ? catalogue_.evict(needed - *free, victims) : 0;
   remove_files(victims);
-  return *free + gained >= wanted;
+  if (*free + gained >= wanted) return true;
+  if (!is_shortage_said_.exchange(true)) {
+    observe::log_warn("the disk has too little room left; what is asked for is passed on",
+                      {kv("dir", options_.directory.native()), kv("free", *free), kv("needed", wanted)});
+  }
+  return false;
 }
 
 void Depot::remove_files(const std::vector<BlobDigest>& victims) {
@@ -145,6 +153,7 @@ void Depot::disk_failed(DiskFailure failure) {
 }
 
 void Depot::try_storing_again() {
+  is_shortage_said_ = false;
   if (!is_open_ || is_storing()) return;
   if (!directory_.try_to_write()) return;
   is_storing_ = true;

@@ -112,7 +112,7 @@ class Depot {
   void watch_evictions(OnEvicted on_evicted);
 
   [[nodiscard]] bool is_storing() const { return is_storing_.load(std::memory_order_relaxed); }
-  /// Tries the disk when storing is off.
+  /// Tries the disk when storing is off. A lack of room is said in the log once between two calls.
   void try_storing_again();
   /// Writes what was used since the last time to the index.
   void flush_recency();
@@ -147,6 +147,7 @@ class Depot {
   std::vector<BlobDigest> strays_;
   bool is_open_ = false;
   std::atomic<bool> is_storing_{false};
+  std::atomic<bool> is_shortage_said_{false};
   std::mutex drafts_mutex_;
   std::condition_variable drafts_gone_;
   std::size_t drafts_ = 0;

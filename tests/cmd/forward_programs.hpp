@@ -1,9 +1,6 @@
 #pragma once
 
 #include <fmt/format.h>
-#include <sched.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include <memory>
 #include <optional>
@@ -11,6 +8,7 @@
 #include <vector>
 
 #include "forward_site.hpp"
+#include "support/mounts.hpp"
 
 namespace propeller::cmd {
 
@@ -25,7 +23,7 @@ class ForwardPrograms : public ForwardSite {
     if (!IsSkipped()) start_with("patterns: ['^/v2/.*/(blobs|manifests)/sha256:', '[.]tgz$']");
   }
   void name_servers() {
-    if (!may_mount()) GTEST_SKIP() << "a host name of our own takes the right to mount";
+    if (!support::may_mount()) GTEST_SKIP() << "a host name of our own takes the right to mount";
     support::write_file(files_ / "hosts", "127.0.0.1 localhost " + std::string(kHost) + "\n");
     launcher_ = {"unshare", "--mount", "sh", "-c",
                  "mount --bind " + (files_ / "hosts").string() + " /etc/hosts && exec \"$0\" \"$@\""};
@@ -82,13 +80,6 @@ class ForwardPrograms : public ForwardSite {
   std::unique_ptr<support::Subprocess> server_;
 
  private:
-  static bool may_mount() {
-    const pid_t child = ::fork();
-    if (child == 0) ::_exit(::unshare(CLONE_NEWNS) == 0 ? 0 : 1);
-    int status = 1;
-    ::waitpid(child, &status, 0);
-    return status == 0;
-  }
   [[nodiscard]] std::unique_ptr<support::Subprocess> begin(const std::vector<std::string>& arguments,
                                                            const Environment& more) const {
     return std::make_unique<support::Subprocess>(

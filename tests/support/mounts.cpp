@@ -2,12 +2,21 @@
 
 #include <sched.h>
 #include <sys/mount.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <fstream>
 #include <string>
 
 namespace propeller::support {
+
+bool may_mount() {
+  const pid_t child = ::fork();
+  if (child == 0) ::_exit(::unshare(CLONE_NEWNS) == 0 ? 0 : 1);
+  int status = 1;
+  ::waitpid(child, &status, 0);
+  return status == 0;
+}
 
 bool enter_mount_namespace() {
   if (::unshare(CLONE_NEWNS) != 0) {

@@ -4,6 +4,9 @@
 
 namespace propeller::support {
 
+/// Whether a program that is started as "unshare --mount …" may mount.
+[[nodiscard]] bool may_mount();
+
 /// From now on this thread, and what it starts, has mounts of its own, which nobody else sees: as root, or as root of a
 /// user namespace, which only a process of one thread can enter. False: not permitted.
 [[nodiscard]] bool enter_mount_namespace();
