@@ -69,7 +69,7 @@ class InterceptedMessages : public ProxyTest {
       "",
       "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\nzz\r\n"};
   ScriptedOrigin origin{[this](const support::SeenRequest& request) {
-                          if (request.target == "/good") return scripted(200, "", "good");
+                          if (!request.target.starts_with("/bad/")) return scripted(200, "", request.target.substr(1));
                           return bad_answers.at(std::stoul(request.target.substr(5)));
                         },
                         &tls};

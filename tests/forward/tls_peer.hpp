@@ -40,6 +40,7 @@ class TlsPeer {
     ::SSL_set_fd(ssl_.get(), below.native_handle());
     const timeval patience{.tv_sec = http::Peer::kPatienceMs / 1000, .tv_usec = 0};
     ::setsockopt(below.native_handle(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+    const WithoutBrokenPipes block;
     is_connected_ = ::SSL_connect(ssl_.get()) == 1;
   }
 
