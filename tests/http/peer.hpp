@@ -19,7 +19,7 @@ namespace propeller::http {
 /// byte. A call that waits longer than kPatience ends as if the other side had closed.
 class Peer {
  public:
-  static constexpr int kPatienceMs = 10'000;
+  static constexpr int kPatienceMs = 30'000;
 
   Peer() = default;
   explicit Peer(base::FileDescriptor socket) : socket_(std::move(socket)) {}
