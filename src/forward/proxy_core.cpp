@@ -112,6 +112,7 @@ ProxyCore::ProxyCore(async::Core& core, ProxyShared& shared, PolicyPtr policy)
                 .tls = *shared.server_tls,
                 .refusing = shared.refusing,
                 .intercepted = shared.intercepted,
+                .store = shared.store,
                 .observer = shared.observer},
                shared.settings.proxy.timeouts, policy_),
       logins_(core.executor(), shared.logins, shared.pool),

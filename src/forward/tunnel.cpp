@@ -98,8 +98,21 @@ awaitable<Result<OpenTunnel>> Tunnels::open(Target target) {
     co_return fail(Code::not_allowed, Origin::client, std::string(verdict.reason));
   OpenTunnel tunnel{.target = std::move(target)};
   if (is_answered_here(tunnel.target)) co_return tunnel;
-  if (auto dialled = co_await dial(tunnel); !dialled) co_return std::unexpected(std::move(dialled.error()));
+  if (auto dialled = co_await dial(tunnel); !dialled) {
+    // What is kept is served while its origin is down, also by a process that has not seen it up.
+    const bool is_refused = dialled.error().code == Code::not_allowed;
+    if (is_refused || !co_await has_content_of(tunnel.target)) co_return std::unexpected(std::move(dialled.error()));
+  }
   co_return tunnel;
+}
+
+awaitable<bool> Tunnels::has_content_of(const Target& target) const {
+  if (parts_.store == nullptr || passes_through(target.host)) co_return false;
+  for (const auto* scheme : {"https://", "http://"}) {
+    const auto entries = co_await parts_.store->list_entries(scheme + target.authority() + "/", "", 1);
+    if (entries && !entries->empty()) co_return true;
+  }
+  co_return false;
 }
 
 awaitable<Result<void>> Tunnels::dial(OpenTunnel& tunnel) {

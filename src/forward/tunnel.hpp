@@ -11,6 +11,7 @@
 #include "forward/recent_names.hpp"
 #include "http/server.hpp"
 #include "net/server_tls.hpp"
+#include "store/content_store.hpp"
 
 namespace propeller::forward {
 
@@ -26,8 +27,9 @@ struct TunnelParts {
   http::Server& server;
   Forwarder& forwarder;
   net::ServerTls& tls;
-  RecentNames& refusing;     ///< hosts whose clients refused our certificate
-  RecentNames& intercepted;  ///< targets whose tunnels were read here, on whichever core
+  RecentNames& refusing;       ///< hosts whose clients refused our certificate
+  RecentNames& intercepted;    ///< targets whose tunnels were read here, on whichever core
+  store::ContentStore* store;  ///< null: nothing is kept
   Observer& observer;
 };
 
@@ -39,7 +41,8 @@ struct TunnelParts {
 ///           for the server to speak: that is carried, too.
 /// Dialling: the client is told of success when the target was reached. Two kinds of target are not dialled beforehand,
 ///           because what comes will be answered here, perhaps from the store, and an error becomes an answer inside:
-///           ports 80 and 443, and targets whose tunnels were intercepted before.
+///           ports 80 and 443, and targets whose tunnels were intercepted before. A target that cannot be reached is
+///           answered here, too, when the store has something of it.
 /// Bound:    kTunnelStartBytesMax bytes are looked at, `timeouts.read` from the first of them on.
 /// Errors:   open(): not_allowed, those of Connector::dial().
 /// Threads:  one core.
@@ -72,6 +75,7 @@ class Tunnels {
                                                   std::chrono::steady_clock::time_point deadline);
   async::awaitable<Result<Speaker>> wait_for_first(net::Stream& client, OpenTunnel& tunnel);
   async::awaitable<Result<void>> dial(OpenTunnel& tunnel);
+  [[nodiscard]] async::awaitable<bool> has_content_of(const Target& target) const;
   async::awaitable<Result<std::unique_ptr<Inside>>> begin(net::Stream& client, OpenTunnel& tunnel);
   async::awaitable<Result<std::unique_ptr<net::Stream>>> intercept(net::Stream& client, const std::string& host);
   async::awaitable<void> splice(net::Stream& client, OpenTunnel& tunnel);

@@ -73,26 +73,33 @@ class ForwardEngines : public ForwardPrograms, public testing::WithParamInterfac
     if (!IsSkipped()) start_with("tag_window: 0s");
   }
   [[nodiscard]] std::string image() const { return fmt::format("{}:{}/acme/add:v1", kHost, registry_.port()); }
+  /// The second pull finds the registry down, the third one a proxy that has never seen it up.
+  void get_ready_for(std::string_view pull) {
+    if (pull == "second") registry_.stop();
+    if (pull != "restarted") return;
+    stop();
+    start();
+  }
 
   const std::string payload_ = std::string(300'000, 'p');
   support::DockerRegistry registry_{{.tls = &tls_}};
 };
 
 TEST_P(ForwardEngines, PodmanPullsATagAlsoWhileTheRegistryIsDown) {
-  for (const bool is_up : {true, false}) {
-    if (!is_up) registry_.stop();
-    const auto root = files_ / (is_up ? "first" : "second");
+  for (const auto* pull : {"first", "second", "restarted"}) {
+    get_ready_for(pull);
+    const auto root = files_ / pull;
     run(podman(root, {"pull", image()}), {{"HTTPS_PROXY", proxy(GetParam())}});
-    EXPECT_TRUE(is_below(root, "payload", payload_)) << is_up;
+    EXPECT_TRUE(is_below(root, "payload", payload_)) << pull;
     EXPECT_TRUE(has_stored(4)) << "the door, manifest, configuration and layer";
   }
   EXPECT_EQ(registry_.requests("GET", "/blobs/sha256:"), 2U) << "each once";
 }
 
 TEST_P(ForwardEngines, ContainerdPullsATagAlsoWhileTheRegistryIsDown) {
-  for (const bool is_up : {true, false}) {
-    if (!is_up) registry_.stop();
-    const auto folder = files_ / (is_up ? "first" : "second");
+  for (const auto* pull : {"first", "second", "restarted"}) {
+    get_ready_for(pull);
+    const auto folder = files_ / pull;
     std::filesystem::create_directories(folder);
     const Containerd containerd(folder);
     const auto fetched = containerd.ctr({"content", "fetch", image()}, trusting({{"HTTPS_PROXY", proxy(GetParam())}}));
