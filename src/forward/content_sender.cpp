@@ -17,8 +17,8 @@ async::awaitable<Result<http::ClientResponse>> ContentSender::send(const http::D
   };
   if (is_known && is_redirect(answer->status) && leads_on())
     answer = co_await hops_.follow(nullptr, asked, std::move(*answer), request);
-  if (answer) fill_digest(request.path, *answer);
-  co_return answer;
+  if (!answer) co_return answer;
+  co_return co_await with_digest(request, std::move(*answer));
 }
 
 }  // namespace propeller::forward

@@ -1,8 +1,10 @@
 #include "forward/registry_hops.hpp"
 
+#include "base/digest.hpp"
 #include "forward/cache_matcher.hpp"
 #include "forward/redirects.hpp"
 #include "forward/registry_path.hpp"
+#include "registry/manifest.hpp"
 
 namespace propeller::forward {
 
@@ -43,14 +45,26 @@ async::awaitable<void> pass_over(http::ClientResponse answer) {
   (void)co_await http::read_all(*answer.body, kPassedOverBytesMax);
 }
 
-void fill_digest(std::string_view path, http::ClientResponse& answer) {
+async::awaitable<Result<http::ClientResponse>> with_digest(const http::OutgoingRequest& request,
+                                                           http::ClientResponse answer) {
   constexpr int kOk = 200, kPartialContent = 206;
-  const auto parsed = parse_registry_path(path.substr(0, path.find('?')));
+  const auto path = std::string_view(request.path).substr(0, request.path.find('?'));
+  const auto parsed = parse_registry_path(path);
   const bool has_content = answer.status == kOk || answer.status == kPartialContent;
-  if (!has_content || !parsed || answer.fields.contains("Docker-Content-Digest")) return;
-  if (parsed->call != RegistryCall::blob && parsed->call != RegistryCall::manifest) return;
-  if (const auto digest = digest_in_path("/" + parsed->reference))
+  if (!has_content || !parsed || answer.fields.contains("Docker-Content-Digest")) co_return std::move(answer);
+  if (parsed->call != RegistryCall::blob && parsed->call != RegistryCall::manifest) co_return std::move(answer);
+  if (const auto digest = digest_in_path("/" + parsed->reference)) {
     answer.fields.add("Docker-Content-Digest", digest->to_string());
+    co_return std::move(answer);
+  }
+  const auto length = answer.body->length();
+  const bool is_whole = answer.status == kOk && request.method == "GET" && !answer.fields.contains("Content-Encoding");
+  if (!is_whole || !names_a_tag(path) || !length || *length > registry::kManifestBytesMax) co_return std::move(answer);
+  auto manifest = co_await http::read_all(*answer.body, registry::kManifestBytesMax);
+  if (!manifest) co_return std::unexpected(manifest.error());
+  answer.fields.add("Docker-Content-Digest", base::sha256(*manifest).to_string());
+  answer.body = std::make_unique<http::MemoryBody>(std::move(*manifest));
+  co_return std::move(answer);
 }
 
 }  // namespace propeller::forward

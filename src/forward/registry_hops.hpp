@@ -35,8 +35,10 @@ class RegistryHops {
 /// Reads what is left of an answer that nobody gets: its connection serves again where that is short.
 async::awaitable<void> pass_over(http::ClientResponse answer);
 
-/// Docker-Content-Digest, where `path` of a registry names it: neither registries nor storage need say what the client
-/// knows already.
-void fill_digest(std::string_view path, http::ClientResponse& answer);
+/// The answer with its Docker-Content-Digest. What the path names neither registries nor storage need say; what a tag
+/// stands for is the hash of what came, which is read whole for that: of kManifestBytesMax, and announced.
+/// Errors: those of the body.
+[[nodiscard]] async::awaitable<Result<http::ClientResponse>> with_digest(const http::OutgoingRequest& request,
+                                                                         http::ClientResponse answer);
 
 }  // namespace propeller::forward

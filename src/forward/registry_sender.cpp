@@ -41,8 +41,8 @@ async::awaitable<Answer> RegistrySender::send(const http::Destination& destinati
     asked.target = request.path;
     answer = co_await hops_.follow(registry, std::move(asked), std::move(*answer), request);
   }
-  if (answer) fill_digest(request.path, *answer);
-  co_return answer;
+  if (!answer) co_return answer;
+  co_return co_await with_digest(request, std::move(*answer));
 }
 
 async::awaitable<Answer> RegistrySender::send_with_login(const MirrorRegistry& registry,

@@ -1,5 +1,6 @@
 // The mirror of registries on the proxy's own port, as Docker, containerd and Podman ask it.
 #include "forward/mirror_fixture.hpp"
+#include "forward/scripted_origin.hpp"
 
 namespace propeller::forward {
 namespace {
@@ -23,6 +24,21 @@ TEST_F(MirrorTest, ABlobOfTheDefaultRegistryIsFetchedOnceAndServedWithTheRegistr
   EXPECT_EQ(again.body, "layer");
   EXPECT_EQ(again.field("OCI-Namespace"), "docker.io");
   EXPECT_EQ(hub.requests_with("/blobs/"), 1);
+}
+
+TEST_F(MirrorTest, ATagOfARegistryThatNamesNoDigestHasTheDigestOfWhatCame) {
+  const ScriptedOrigin silent{[](const support::SeenRequest& request) {
+    const std::string manifest = R"({"layers":[]})";
+    auto response = scripted(200, "Content-Type: application/vnd.oci.image.manifest.v1+json\r\n", manifest);
+    if (request.method == "HEAD") response.resize(response.size() - manifest.size());
+    return response;
+  }};
+  add_upstream({.name = "a.test", .url = silent.url(""), .ca = {}, .credentials = {}});
+  site.start();
+  const auto got = ask("/v2/acme/m/manifests/v1?ns=a.test");
+  EXPECT_EQ(got.status, 200) << got.head;
+  EXPECT_EQ(got.body, R"({"layers":[]})");
+  EXPECT_EQ(got.field("Docker-Content-Digest"), base::sha256(got.body).to_string());
 }
 
 // One download, whichever way it is asked for.
