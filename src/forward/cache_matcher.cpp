@@ -210,7 +210,7 @@ CacheDecision CacheMatcher::check_request(const CacheRequest& request) const {
   const auto asked = parse_registry_path(request.path);
   const bool is_list = asked && asks_for_list(*asked);
   if (!is_list) decision.digest = digest_in(request.path, asked);
-  if (is_list || !is_cacheable(request, decision.digest.has_value())) {
+  if (is_list || request.is_unfit || !is_cacheable(request, decision.digest.has_value())) {
     const bool is_plain = names_only_namespace(request.query);
     decision.is_tag = is_plain && !has("Range") && names_a_tag(request.path) &&
                       !request.fields.has_member("Cache-Control", "no-store");

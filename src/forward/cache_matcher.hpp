@@ -33,6 +33,7 @@ struct CacheRequest {
   std::string_view path;
   std::string_view query;  ///< without the question mark
   http::FieldView fields;  ///< as the client sent them, before any rule
+  bool is_unfit = false;   ///< no pattern could keep what came: the rules of HTTP may
 };
 
 struct CacheDecision {

@@ -38,8 +38,9 @@ http::Response hit_from(const store::ContentStore::Found& stored, const http::Re
   return response_from(content, std::move(answer), method);
 }
 
+// What the rules of HTTP have kept under the name has conditions of its own, which are in its note.
 bool fits(const store::Entry& entry, const CacheDecision& decision) {
-  return entry.digest && (!decision.digest || entry.digest == decision.digest);
+  return entry.digest && (decision.digest ? entry.digest == decision.digest : entry.note.empty());
 }
 
 void count_hit(CacheCounters& counters, const http::Request& request) {
@@ -199,6 +200,8 @@ async::awaitable<Answer> CachedExchange::lead(std::unique_ptr<store::BlobWriter>
                            (decision_.digest || !has_doubtful_end(*received));
   if (!is_storable) {
     writer->decline();
+    const bool is_good = received->status >= 200 && received->status <= 299;
+    if (is_good && !decision_.digest) parts_.unfit.add(decision_.key, std::chrono::steady_clock::now());
     co_return relayed(std::move(*received), parts_.name);
   }
   auto response = relayed(std::move(*received), parts_.name);

@@ -25,6 +25,7 @@ struct CacheParts {
   CacheFills& fills;
   const Invalidations& invalidations;
   RecentNames& unshared;  ///< URLs whose responses were not for sharing, the last time
+  RecentNames& unfit;     ///< URLs whose answers a pattern could not keep
   RecentNames& silent;    ///< origins, and tags, that could not say whether what is here still holds
   RecentNames& accepted;  ///< callers whose credentials a registry has accepted
   std::string_view name;  ///< ours in Via

@@ -121,16 +121,24 @@ async::awaitable<void> Forwarder::stop() {
   if (fills_) co_await fills_->stop();
 }
 
-CacheDecision Forwarder::decide(http::Request& request, const Target& target, const Policy& policy) const {
+CacheDecision Forwarder::decide(http::Request& request, const Target& target, const Policy& policy) {
   const auto& head = request.head();
   if (!fills_ || !policy.cache || request.has_body() || !http::requested_upgrade(head).empty()) return {};
   const auto query = std::min(head.path.find('?'), head.path.size());
-  auto decision = policy.cache->check_request({.method = head.method_name,
-                                               .scheme = target.scheme,
-                                               .authority = target.stored_authority(),
-                                               .path = head.path.substr(0, query),
-                                               .query = head.path.substr(std::min(query + 1, head.path.size())),
-                                               .fields = head.fields});
+  const auto authority = target.stored_authority();
+  CacheRequest asked{.method = head.method_name,
+                     .scheme = target.scheme,
+                     .authority = authority,
+                     .path = head.path.substr(0, query),
+                     .query = head.path.substr(std::min(query + 1, head.path.size())),
+                     .fields = head.fields};
+  auto decision = policy.cache->check_request(asked);
+  const bool is_by_pattern =
+      decision.may_look_up && decision.rules == CacheRules::content && !decision.digest.has_value();
+  if (is_by_pattern && unfit_.contains(decision.key, std::chrono::steady_clock::now())) {
+    asked.is_unfit = true;
+    decision = policy.cache->check_request(asked);
+  }
   // Nothing in the request says that a login was needed: the rules of HTTP would take it for everybody's.
   if (target.is_private && decision.rules != CacheRules::content) decision.may_look_up = false;
   if (target.is_private) decision.own_login = target.registry;
@@ -145,6 +153,7 @@ CacheParts Forwarder::cache_parts(const Policy& policy) {
           .fills = *fills_,
           .invalidations = invalidations_,
           .unshared = unshared_,
+          .unfit = unfit_,
           .silent = silent_,
           .accepted = accepted_,
           .name = policy.name};

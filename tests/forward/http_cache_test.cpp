@@ -39,6 +39,27 @@ TEST_F(HttpCacheTest, WhatIsFreshComesFromTheStore) {
   EXPECT_FALSE(site.get(origin.url("/a?b=d")).is_hit()) << "another query";
 }
 
+// A pattern keeps one body for everybody; what has several for one URL is not lost for it.
+TEST_F(HttpCacheTest, WhatAPatternCannotKeepTheRulesMay) {
+  site.stop();
+  site.settings.cache.patterns.emplace_back("[.]js$");
+  site.start();
+  ScriptedOrigin origin([](const SeenRequest& request) {
+    const bool is_packed = request.field("accept-encoding").contains("gzip");
+    return scripted(200,
+                    std::string("Cache-Control: max-age=600\r\nVary: Accept-Encoding, Accept\r\n") +
+                        (is_packed ? "Content-Encoding: gzip\r\n" : ""),
+                    is_packed ? "packed" : "plain");
+  });
+  const auto url = origin.url("/a.js");
+  // Each core learns it from what came first.
+  for (const auto* packed : {"Accept-Encoding: gzip\r\n", ""}) {
+    EXPECT_TRUE(support::wait_until([&] { return site.get(url, packed).is_hit(); })) << packed;
+  }
+  EXPECT_EQ(site.get(url, "Accept-Encoding: gzip\r\n").body, "packed");
+  EXPECT_EQ(site.get(url).body, "plain");
+}
+
 TEST_F(HttpCacheTest, WhatIsForNobodyElseIsAskedForEachTime) {
   ScriptedOrigin origin([](const SeenRequest& request) {
     return scripted(
