@@ -116,7 +116,7 @@ Result<void> ForwardApp::start() {
   if (auto opened = open_api(); !opened) return opened;
   if (auto opened = open_store(); !opened) return opened;
   if (auto opened = open_tier(); !opened) return opened;
-  proxy_ = std::make_unique<forward::Proxy>(settings_, store_.get());
+  proxy_ = std::make_unique<forward::Proxy>(settings_, store_.get(), options_.other_ports);
   if (auto started = proxy_->start(); !started) {
     const bool is_address = started.error().detail.starts_with("cannot listen");
     return is_address ? advise(started.error(), "the port is proxy.port, PROXY_PORT or --proxy-port") : started;

@@ -30,6 +30,7 @@ struct ForwardOptions {
   config::ForwardLoaded loaded;
   std::function<config::SiteLoaded()> load_again;
   std::chrono::milliseconds shutdown_timeout{30'000};
+  std::vector<config::Endpoint> other_ports = {};  ///< of this process, which the proxy does not dial either
 };
 
 /// The forward proxy with all that belongs to it: its store, its API, and its configuration files, which are read again

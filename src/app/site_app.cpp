@@ -77,8 +77,10 @@ int run_site(const config::SiteLoaded& site, LoadAgain load_again) {
   std::optional<stream::Bridge> bridge;
   std::vector<Plane> planes;
   if (site.planes.has_forward) {
-    const ForwardOptions options{
-        .loaded = site.forward, .load_again = std::move(load_again), .shutdown_timeout = settings.shutdown_timeout};
+    const ForwardOptions options{.loaded = site.forward,
+                                 .load_again = std::move(load_again),
+                                 .shutdown_timeout = settings.shutdown_timeout,
+                                 .other_ports = {{.address = settings.admin.address, .port = settings.admin.port}}};
     planes.push_back(plane_of(forward.emplace(options, metrics)));
   }
   if (site.planes.has_bridge && site.planes.has_forward) {

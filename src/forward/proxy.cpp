@@ -19,12 +19,16 @@ namespace propeller::forward {
 namespace asio = async::asio;
 
 struct Proxy::Parts {
-  explicit Parts(const config::Forward& settings) : cores("proxy", settings.threads) { shared.settings = settings; }
+  Parts(const config::Forward& settings, std::vector<config::Endpoint> others)
+      : other_ports(std::move(others)), cores("proxy", settings.threads) {
+    shared.settings = settings;
+  }
 
   base::SystemClock clock;
   ProxyShared shared;
   const std::string via_name = std::string(kProxyName) + "-" + base::random_hex(4);
   std::shared_ptr<const Users> users;
+  const std::vector<config::Endpoint> other_ports;
   async::CorePool cores;
   std::vector<std::unique_ptr<ProxyCore>> proxies;
 
@@ -38,6 +42,7 @@ struct Proxy::Parts {
         .allow_targets = settings.proxy.allow_targets, .own = {}, .machine_addresses = net::machine_addresses()};
     for (const auto& each : own) guard.own.push_back({.address = each.address().to_string(), .port = each.port()});
     guard.own.push_back(settings.api.listen);
+    guard.own.insert(guard.own.end(), other_ports.begin(), other_ports.end());
     return std::make_shared<const Policy>(Policy{.name = via_name,
                                                  .access = {AllowList(settings.rules.allowlist), TargetGuard(guard)},
                                                  .rules = HeaderRules(settings.rules.headers),
@@ -58,12 +63,13 @@ struct Proxy::Parts {
   }
 };
 
-Proxy::Proxy(config::Forward settings, store::ContentStore* store) : settings_(std::move(settings)), store_(store) {}
+Proxy::Proxy(config::Forward settings, store::ContentStore* store, std::vector<config::Endpoint> other_ports)
+    : settings_(std::move(settings)), store_(store), other_ports_(std::move(other_ports)) {}
 
 Proxy::~Proxy() { stop(std::chrono::milliseconds(0)); }
 
 Result<void> Proxy::prepare() {
-  parts_ = std::make_unique<Parts>(settings_);
+  parts_ = std::make_unique<Parts>(settings_, other_ports_);
   auto& shared = parts_->shared;
   shared.store = store_;
   shared.cache_counters = &cache_counters_;

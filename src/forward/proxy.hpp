@@ -33,8 +33,8 @@ struct RequestFigures {
 /// Lifetime: stop() before it goes, or the destructor does; `store`, which is open, outlives it.
 class Proxy {
  public:
-  /// Without a store nothing is kept.
-  Proxy(config::Forward settings, store::ContentStore* store);
+  /// Without a store nothing is kept. `other_ports` are what this process listens on besides.
+  Proxy(config::Forward settings, store::ContentStore* store, std::vector<config::Endpoint> other_ports = {});
   ~Proxy();
   Proxy(const Proxy&) = delete;
   Proxy& operator=(const Proxy&) = delete;
@@ -74,6 +74,7 @@ class Proxy {
 
   config::Forward settings_;
   store::ContentStore* const store_;
+  const std::vector<config::Endpoint> other_ports_;
   CacheCounters cache_counters_;
   Invalidations invalidations_;
   std::unique_ptr<Parts> parts_;

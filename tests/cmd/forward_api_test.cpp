@@ -166,8 +166,10 @@ TEST_F(ForwardApi, ABodyThatIsTooLargeIs413) {
 TEST_F(ForwardApi, ItIsNotReachedThroughTheProxy) {
   start();
   for (const char* host : {"127.0.0.1", "localhost"}) {
-    const auto got = curl({"http://" + std::string(host) + ":" + std::to_string(api_port_) + "/health"});
-    EXPECT_TRUE(got.has(" 403")) << got.output;
+    for (const auto port : {api_port_, health_port_}) {
+      const auto got = curl({"http://" + std::string(host) + ":" + std::to_string(port) + "/health"});
+      EXPECT_TRUE(got.has(" 403")) << got.output;
+    }
   }
 }
 
