@@ -19,7 +19,7 @@ libarchive-dev libzstd-dev libssl-dev libtomlplusplus-dev libsqlite3-dev libgtes
 libnghttp2-dev libyaml-cpp-dev libre2-dev libcrypt-dev
 "
 test_needs="
-mosquitto mosquitto-clients docker-registry iproute2 openssl curl ca-certificates nghttp2-client skopeo npm containerd podman runc gnupg
+mosquitto mosquitto-clients docker-registry iproute2 openssl curl ca-certificates nghttp2-client skopeo npm containerd podman runc gnupg libnss3-tools
 "
 bench_needs="
 wrk nginx-light|nginx-core|nginx-full varnish squid-openssl

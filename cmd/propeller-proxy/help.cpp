@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <iterator>
+#include <span>
 
 #include "app/service.hpp"
 #include "command.hpp"
@@ -127,6 +128,15 @@ std::string roff(std::string_view text) {
   return out;
 }
 
+/// Those that are none left out.
+std::string in_code(std::span<const std::string_view> names) {
+  std::string out;
+  for (const auto name : names) {
+    if (!name.empty()) fmt::format_to(std::back_inserter(out), "{}`{}`", out.empty() ? "" : ", ", name);
+  }
+  return out;
+}
+
 }  // namespace
 
 std::string help_text() {
@@ -169,15 +179,15 @@ std::string environment_markdown() {
     fmt::format_to(to, "| {} | default | |\n|---|---|---|\n", title_of(group));
     for (const auto& variable : config::variables()) {
       if (variable.group != group) continue;
-      std::string names;
-      for (const auto name : variable.names())
-        fmt::format_to(std::back_inserter(names), "{}`{}`", names.empty() ? "" : ", ", name);
-      std::string cells = fmt::format("{} | {} | {}", names, variable.default_text, variable.help);
-      fmt::format_to(to, "| {} |\n", cells);
+      fmt::format_to(to, "| {} | {} | {} |\n", in_code(variable.names()), variable.default_text, variable.help);
     }
     out += '\n';
   }
-  out.pop_back();
+  fmt::format_to(to, "| Forward proxy | default | |\n|---|---|---|\n");
+  for (const auto& variable : config::forward_variables()) {
+    if (is_of_every_plane(variable)) continue;
+    fmt::format_to(to, "| {} | {} | {} |\n", in_code(variable.names), variable.default_text, variable.help);
+  }
   return out;
 }
 

@@ -83,6 +83,8 @@ Variables client_variables(const ProxyAccess& access) {
   }
   if (!access.certificate.empty()) {
     for (const auto name : kCertificateNames) variables.emplace_back(name, access.certificate);
+    // uv has a list of its own otherwise, and no variable for one more authority.
+    variables.emplace_back("UV_SYSTEM_CERTS", "1");
   }
   return variables;
 }

@@ -3,11 +3,13 @@
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <sstream>
 
 #include "forward_site.hpp"
 #include "http/peer.hpp"
+#include "net/address.hpp"
 
 namespace propeller::cmd {
 namespace {
@@ -222,6 +224,18 @@ TEST_F(ForwardKeys, TheApiIsOnItsAddressOnly) {
   start_with(usual("api: {listen: 127.0.0.2}\n"));
   EXPECT_TRUE(curl({"-x", "", fmt::format("http://127.0.0.2:{}/health", api_port_)}).has("200 OK"));
   EXPECT_FALSE(support::can_connect(api_port_));
+}
+
+TEST_F(ForwardKeys, FromBeyondLoopbackTheApiTakesItsToken) {
+  const auto addresses = net::machine_addresses();
+  const auto outer = std::ranges::find_if(addresses, [](const auto& at) { return at.is_v4() && !at.is_loopback(); });
+  if (outer == addresses.end()) GTEST_SKIP() << "this machine has loopback alone";
+  start_with(usual("api: {listen: 0.0.0.0}\n"));
+  const auto url = fmt::format("http://{}:{}/health", outer->to_string(), api_port_);
+  auto token = support::read_file(files_ / "certs/api.token");
+  token.resize(token.find('\n'));
+  EXPECT_TRUE(curl({"-x", "", "-H", "Host: localhost", url}).has(" 401"));
+  EXPECT_TRUE(curl({"-x", "", "-H", "Authorization: Bearer " + token, url}).has(" 200 OK"));
 }
 
 TEST_F(ForwardKeys, TheTokenIsTheOneInItsFile) {

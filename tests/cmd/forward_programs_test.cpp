@@ -28,6 +28,29 @@ TEST_F(ForwardPrograms, SkopeoPullsThroughHttpAndSocksAndTheSecondPullStaysHere)
   }
 }
 
+TEST_F(ForwardPrograms, APlainRegistryIsPulledFromThroughHttpAndSocksAlsoWhileItIsDown) {
+  support::DockerRegistry registry;
+  support::Pusher pusher({.url = registry.url(), .ca = {}});
+  support::push_image(pusher, "acme/add", "v1", support::runnable_image({{"payload", std::string(300'000, 'p')}}));
+  const auto image = fmt::format("{}:{}/acme/add:v1", kHost, registry.port());
+  for (const bool is_up : {true, false}) {
+    if (!is_up) registry.stop();
+    for (const char* scheme : {"http", "socks5"}) {
+      const Environment ways{{"HTTP_PROXY", proxy(scheme)}, {"HTTPS_PROXY", proxy(scheme)}};
+      const auto place = files_ / fmt::format("{}{}", scheme, is_up);
+      std::filesystem::create_directories(place);
+      run({"skopeo", "--insecure-policy", "copy", "--src-tls-verify=false", "docker://" + image,
+           "dir:" + (place / "skopeo").string()},
+          ways);
+      run(podman(place / "podman", {"pull", "--tls-verify=false", image}), ways);
+      const Containerd containerd(place);
+      EXPECT_TRUE(
+          containerd.ctr({"content", "fetch", "--plain-http", image}, trusting(ways)).contains("layer-sha256:"));
+    }
+  }
+  EXPECT_EQ(registry.requests("GET", "/blobs/sha256:"), 2U) << "configuration and layer, once";
+}
+
 TEST_F(ForwardPrograms, WhatSkopeoPullsWithItsLoginIsKeptForThoseWhoHaveItToo) {
   const support::TokenServer tokens({.users = {{"ann", "secret"}}});
   const support::DockerRegistryOptions by_password{.tls = &tls_, .users = {{"ann", "secret"}}};

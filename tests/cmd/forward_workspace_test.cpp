@@ -71,6 +71,11 @@ TEST_F(ForwardWorkspace, FlagsNameAndTrustIt) {
   const auto trusted = shown({"--trust-workspace"});
   EXPECT_THAT(trusted.out, HasSubstr("X-Rule=(set)"));
   EXPECT_THAT(trusted.err, testing::Not(HasSubstr("ignored")));
+  // Under its other name, too.
+  const auto other = directory_ / ".propeller/proxy.yaml";
+  std::filesystem::create_directories(other.parent_path());
+  std::filesystem::rename(file_, other);
+  EXPECT_THAT(shown({}).out, HasSubstr(", under " + other.string()));
 }
 
 TEST_F(ForwardWorkspace, WhatRunsUnderInitHasItToo) {

@@ -37,7 +37,6 @@ TEST_F(ProxyTest, AnInterceptedConnectionIsKeptForTheNextRequest) {
   EXPECT_EQ(curl(arguments).output, "1 new, 12 long; 0 new, 12 long; 0 new, 12 long; ");
 }
 
-// Keys were made for every connection, which cost more than everything else together.
 // Of the proxies before: clients trust it already.
 TEST_F(ProxyTest, AnAuthorityWithAnRsaKeyIsUsedAsItIs) {
   const auto certs = directory / "certs";
@@ -53,6 +52,7 @@ TEST_F(ProxyTest, AnAuthorityWithAnRsaKeyIsUsedAsItIs) {
   EXPECT_EQ(support::read_file(certs / "ca.crt"), before);
 }
 
+// Keys were made for every connection, which cost more than everything else together.
 TEST_F(ProxyTest, TheLeafOfAHostIsMadeOnce) {
   start();
   const auto shown = [&](const std::string& host) {
@@ -85,7 +85,6 @@ TEST_F(ProxyTest, AnUpstreamWithAWrongCertificateIsA502WithItsReason) {
   EXPECT_TRUE(contains(got, "error=tls_certificate_error")) << got.output;
 }
 
-// CONNECT to one host and Host of another got the other's credentials sent to the first.
 TEST_F(ProxyTest, OfTlsNothingOlderThanItsVersion12IsSpoken) {
   start();
   for (const bool is_old : {true, false}) {
@@ -103,6 +102,7 @@ TEST_F(ProxyTest, OfTlsNothingOlderThanItsVersion12IsSpoken) {
   }
 }
 
+// CONNECT to one host and Host of another got the other's credentials sent to the first.
 TEST_F(ProxyTest, AnInnerHostOtherThanTheTunnelsGetsNothing) {
   settings.rules.headers = {{.pattern = "api.secret.test",
                              .conditions = {},
@@ -150,7 +150,6 @@ TEST_F(ProxyTest, LoopbackIsNotReachedUnlessItIsAllowed) {
   EXPECT_TRUE(plain.requests().empty());
 }
 
-// A listener on every address is reached through each of them, and what reaches it that way comes from this machine.
 // What a cloud tells every machine about its keys.
 TEST_F(ProxyTest, MetadataServicesAreNotReached) {
   start();
@@ -161,6 +160,7 @@ TEST_F(ProxyTest, MetadataServicesAreNotReached) {
   }
 }
 
+// A listener on every address is reached through each of them, and what reaches it that way comes from this machine.
 TEST_F(ProxyTest, ItsOwnPortIsNotReachedThroughItselfHoweverItListens) {
   settings.proxy.listen = {{.address = "0.0.0.0", .port = 0}};
   settings.proxy.allow_targets = {"127.0.0.0/8"};  // localhost may be ::1 too, where nobody listens

@@ -31,6 +31,7 @@ TEST(ClientVariables, WhoeverReplacesTheSystemsListGetsTheBundleAndWhoeverAddsGe
                            "GIT_SSL_CAINFO", "PIP_CERT", "AWS_CA_BUNDLE", "CARGO_HTTP_CAINFO"})
     EXPECT_EQ(value_of(variables, name), "/c/bundle.crt") << name;
   for (const char* name : {"NODE_EXTRA_CA_CERTS", "DENO_CERT"}) EXPECT_EQ(value_of(variables, name), "/c/ca.crt");
+  EXPECT_EQ(value_of(variables, "UV_SYSTEM_CERTS"), "1");
 }
 
 TEST(ClientVariables, WithoutFilesOfAuthoritiesThereAreNoVariablesOfThem) {
