@@ -38,9 +38,9 @@ http::Response hit_from(const store::ContentStore::Found& stored, const http::Re
   return response_from(content, std::move(answer), method);
 }
 
-// What the rules of HTTP have kept under the name has conditions of its own, which are in its note.
+// What varies has no body under the plain name: it is nothing here, whoever kept it.
 bool fits(const store::Entry& entry, const CacheDecision& decision) {
-  return entry.digest && (decision.digest ? entry.digest == decision.digest : entry.note.empty());
+  return entry.digest && (!decision.digest || entry.digest == decision.digest);
 }
 
 void count_hit(CacheCounters& counters, const http::Request& request) {
