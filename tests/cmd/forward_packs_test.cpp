@@ -56,11 +56,6 @@ class ForwardPacks : public ForwardPrograms {
   void serve(const std::string& program) {
     url_ = "http://127.0.0.1:" + serve_by({"python3", "-c", program, www_.string()});
   }
-  void serve_over_tls(const std::string& program) {
-    const auto port = serve_by(
-        {"python3", "-c", program, www_.string(), tls_.server_certificate().string(), tls_.server_key().string()});
-    url_ = fmt::format("https://{}:{}", kHost, port);
-  }
   void stop_serving() {
     server_->signal(SIGTERM);
     server_->wait_exit();
@@ -145,7 +140,7 @@ TEST_F(ForwardNpmPack, NpmInstallsOverTlsFromADownRegistryWhatTheNpmPackKept) {
   name_servers();
   if (IsSkipped()) return;
   std::filesystem::create_directories(www_);
-  serve_over_tls(kRegistry);
+  url_ = serve_over_tls(kRegistry, www_);
   publish("@acme/add", "acme-add", "{}");
   publish("acme-app", "acme-app", R"({"@acme/add":"1"})");
   start_with_pack("npm");
@@ -259,7 +254,7 @@ TEST_F(ForwardDebianPack, AptInstallsFromADownMirrorWhatTheDebianPackKept) {
 TEST_F(ForwardDebianPack, AptInstallsOverTlsFromADownMirrorWhatTheDebianPackKept) {
   name_servers();
   if (IsSkipped()) return;
-  serve_over_tls(mirror_program());
+  url_ = serve_over_tls(mirror_program(), www_);
   start_with_pack("debian");
   EXPECT_TRUE(fetch("first")) << printed_;
   EXPECT_TRUE(has_stored(3)) << "InRelease, Packages and the package";

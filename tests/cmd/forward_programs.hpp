@@ -70,6 +70,12 @@ class ForwardPrograms : public ForwardSite {
     EXPECT_TRUE(line) << server_->output();
     return line.value_or("port 0").substr(5);
   }
+  /// The same of a Python program: `DIRECTORY CERTIFICATE KEY`. Returns "https://origin.test:N".
+  std::string serve_over_tls(const std::string& program, const std::filesystem::path& directory) {
+    const auto port = serve_by(
+        {"python3", "-c", program, directory.string(), tls_.server_certificate().string(), tls_.server_key().string()});
+    return fmt::format("https://{}:{}", kHost, port);
+  }
   [[nodiscard]] std::size_t served(std::string_view request) const {
     std::size_t count = 0;
     const auto output = server_->output();

@@ -150,11 +150,7 @@ server.serve_forever()
 class ForwardFiles : public ForwardPrograms {
  protected:
   /// "https://origin.test:PORT/" of the files below a directory.
-  std::string serve(const std::filesystem::path& directory) {
-    const auto port = serve_by({"python3", "-c", kFileServer, directory.string(), tls_.server_certificate().string(),
-                                tls_.server_key().string()});
-    return fmt::format("https://{}:{}/", kHost, port);
-  }
+  std::string serve(const std::filesystem::path& directory) { return serve_over_tls(kFileServer, directory) + "/"; }
 };
 
 TEST_F(ForwardFiles, GitClonesOverHttps) {

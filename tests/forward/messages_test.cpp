@@ -20,14 +20,25 @@ class MessagesTest : public ProxyTest {
   };
   /// A request with these lines of fields, answered with `answer`.
   Passed pass(const std::string& fields, const std::string& answer) {
-    const auto host = "127.0.0.1:" + std::to_string(origin.port());
-    auto client = Peer::connect(port);
-    client.send("GET http://" + host + "/ HTTP/1.1\r\nHost: " + host + "\r\n" + fields + "\r\n");
-    auto upstream = origin.accept();
+    auto [client, upstream] = open(request(fields));
     Passed passed{.request = upstream.read_head(), .response = {}};
     upstream.send(answer);
     passed.response = client.read_message();
     return passed;
+  }
+  [[nodiscard]] std::string host() const { return "127.0.0.1:" + std::to_string(origin.port()); }
+  [[nodiscard]] std::string request(const std::string& fields = "", const std::string& method = "GET") const {
+    return method + " http://" + host() + "/ HTTP/1.1\r\nHost: " + host() + "\r\n" + fields + "\r\n";
+  }
+  struct Ends {
+    Peer client;
+    Peer upstream;
+  };
+  /// Both ends of a request that is on its way.
+  Ends open(const std::string& sent) {
+    auto client = Peer::connect(port);
+    client.send(sent);
+    return {.client = std::move(client), .upstream = origin.accept()};
   }
   static std::string ok() { return "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"; }
 
@@ -69,7 +80,6 @@ TEST_F(MessagesTest, TheCodingIsBetweenTheClientAndTheOrigin) {
 // Two readings of where one message ends are how requests are smuggled: http/request_head_test.cpp has all the forms.
 TEST_F(MessagesTest, ARequestWhoseEndIsInDoubtEndsTheConnection) {
   start();
-  const auto host = "127.0.0.1:" + std::to_string(origin.port());
   for (const auto& lines :
        {"Content-Length: 5\r\nTransfer-Encoding: chunked"s, "Content-Length: 5\r\nContent-Length: 6"s,
         "Content-Length: +5"s, "Transfer-Encoding: chunked, gzip"s, "Transfer-Encoding: xchunked"s,
@@ -77,11 +87,11 @@ TEST_F(MessagesTest, ARequestWhoseEndIsInDoubtEndsTheConnection) {
     for (const bool is_in_tunnel : {false, true}) {
       auto client = Peer::connect(port);
       if (is_in_tunnel) {
-        client.send("CONNECT " + host + " HTTP/1.1\r\nHost: " + host + "\r\n\r\n");
+        client.send("CONNECT " + host() + " HTTP/1.1\r\nHost: " + host() + "\r\n\r\n");
         ASSERT_TRUE(client.read_head().starts_with("HTTP/1.1 200 "));
       }
-      client.send("POST " + (is_in_tunnel ? "" : "http://" + host) + "/ HTTP/1.1\r\nHost: " + host + "\r\n" + lines +
-                  "\r\n\r\nhelloGET http://" + host + "/second HTTP/1.1\r\nHost: " + host + "\r\n\r\n");
+      client.send("POST " + (is_in_tunnel ? "" : "http://" + host()) + "/ HTTP/1.1\r\nHost: " + host() + "\r\n" +
+                  lines + "\r\n\r\nhello" + request());
       const auto answers = client.read_all();
       EXPECT_TRUE(answers.starts_with("HTTP/1.1 400 ")) << lines << answers;
       EXPECT_EQ(answers.find("HTTP/1.1", 1), std::string::npos) << lines << answers;
@@ -106,15 +116,11 @@ TEST_F(MessagesTest, AResponseWhoseEndIsInDoubtIsABadGateway) {
 TEST_F(MessagesTest, AConnectionThatWasClosedWhileItWasIdleIsNotTheClientsMatter) {
   settings.threads = 1;
   start();
-  const auto host = "127.0.0.1:" + std::to_string(origin.port());
-  const auto request = "GET http://" + host + "/ HTTP/1.1\r\nHost: " + host + "\r\n\r\n";
-  auto client = Peer::connect(port);
-  client.send(request);
-  auto kept = origin.accept();
+  auto [client, kept] = open(request());
   kept.read_head();
   kept.send(ok());
   EXPECT_TRUE(client.read_message().ends_with("ok"));
-  client.send(request);
+  client.send(request());
   EXPECT_TRUE(kept.read_head().starts_with("GET / ")) << "over the same connection";
   kept.close();
   auto fresh = origin.accept();
@@ -125,11 +131,7 @@ TEST_F(MessagesTest, AConnectionThatWasClosedWhileItWasIdleIsNotTheClientsMatter
 
 TEST_F(MessagesTest, AClientThatWaitsToBeToldToGoOnIsToldByTheOrigin) {
   start();
-  const auto host = "127.0.0.1:" + std::to_string(origin.port());
-  auto client = Peer::connect(port);
-  client.send("POST http://" + host + "/ HTTP/1.1\r\nHost: " + host +
-              "\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n");
-  auto upstream = origin.accept();
+  auto [client, upstream] = open(request("Expect: 100-continue\r\nContent-Length: 5\r\n", "POST"));
   EXPECT_TRUE(contains_ignoring_case(upstream.read_head(), "\r\nExpect: 100-continue\r\n"));
   upstream.send("HTTP/1.1 100 Continue\r\n\r\n");
   EXPECT_TRUE(client.read_head().starts_with("HTTP/1.1 100 "));
@@ -141,10 +143,7 @@ TEST_F(MessagesTest, AClientThatWaitsToBeToldToGoOnIsToldByTheOrigin) {
 
 TEST_F(MessagesTest, HintsInFrontOfAResponseAndTrailersBehindItGoThrough) {
   start();
-  const auto host = "127.0.0.1:" + std::to_string(origin.port());
-  auto client = Peer::connect(port);
-  client.send("GET http://" + host + "/ HTTP/1.1\r\nHost: " + host + "\r\nTE: trailers\r\nConnection: TE\r\n\r\n");
-  auto upstream = origin.accept();
+  auto [client, upstream] = open(request("TE: trailers\r\nConnection: TE\r\n"));
   upstream.read_head();
   upstream.send("HTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\n\r\n");
   EXPECT_TRUE(client.read_head().contains("\r\nLink: </a.css>\r\n"));

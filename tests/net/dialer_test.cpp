@@ -3,7 +3,8 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
-#include <latch>
+#include <functional>
+#include <optional>
 #include <semaphore>
 
 #include "async/task_group.hpp"
@@ -17,6 +18,24 @@ asio::ip::address address(const char* text) { return asio::ip::make_address(text
 std::chrono::steady_clock::time_point in(std::chrono::milliseconds time) {
   return std::chrono::steady_clock::now() + time;
 }
+
+const Addresses kKnown{address("192.0.2.1")};
+
+/// A system that knows every name.
+struct System {
+  Result<Addresses> operator()(const std::string&) {
+    gate.acquire();
+    gate.release();
+    if (const auto code = failure.load()) return fail(*code, Origin::upstream, "no answer");
+    return kKnown;
+  }
+  /// Nobody is answered until resume(), which has to come before the resolver goes.
+  void hold() { gate.acquire(); }
+  void resume() { gate.release(); }
+
+  std::atomic<std::optional<Code>> failure{std::nullopt};
+  std::counting_semaphore<> gate{1};
+};
 
 /// A resolver whose system is a function of the test.
 struct Names {
@@ -48,28 +67,25 @@ awaitable<void> dial(Dialer& dialer, DialRequest request, Result<std::unique_ptr
 
 TEST(Resolver, ManyWhoAskAtOnceCauseOneQuestionAndTheAnswerIsKept) {
   Loop loop;
-  Names names(loop, [](const std::string&) { return Addresses{address("192.0.2.1")}; });
+  System system;
+  Names names(loop, std::ref(system));
   std::vector<Result<Addresses>> results(50);
   for (auto& result : results) loop.spawn(resolve(names.resolver, "Example.org", result));
   loop.run();
-  for (const auto& result : results) EXPECT_EQ(result.value(), Addresses{address("192.0.2.1")});
+  for (const auto& result : results) EXPECT_EQ(result.value(), kKnown);
   loop.run(resolve(names.resolver, "example.ORG", results[0]));
   EXPECT_EQ(names.questions, 1);
 }
 
 TEST(Resolver, AnAnswerIsForgottenAfterItsTimeAndAFailureSooner) {
   Loop loop;
-  bool is_there = false;
-  Names names(loop,
-              [&](const std::string&) -> Result<Addresses> {
-                if (is_there) return Addresses{address("192.0.2.1")};
-                return fail(Code::dns_failed, Origin::upstream, "no such name");
-              },
-              {.kept_for = 60s, .failure_kept_for = 20ms});
+  System system;
+  system.failure = Code::dns_failed;
+  Names names(loop, std::ref(system), {.kept_for = 60s, .failure_kept_for = 20ms});
   Result<Addresses> result;
   loop.run(resolve(names.resolver, "late.example", result));
   EXPECT_EQ(result.error().code, Code::dns_failed);
-  is_there = true;
+  system.failure = std::nullopt;
   loop.run(resolve(names.resolver, "late.example", result));
   EXPECT_FALSE(result);
   EXPECT_EQ(names.questions, 1);
@@ -80,25 +96,20 @@ TEST(Resolver, AnAnswerIsForgottenAfterItsTimeAndAFailureSooner) {
 
 TEST(Resolver, WhileNoNameServerAnswersTheAddressesOfBeforeServe) {
   Loop loop;
-  std::atomic<Code> failure = Code::timeout;
-  std::atomic<bool> is_first = true;
-  Names names(loop,
-              [&](const std::string&) -> Result<Addresses> {
-                if (is_first.exchange(false)) return Addresses{address("192.0.2.1")};
-                return fail(failure, Origin::upstream, "no answer");
-              },
-              {.kept_for = 20ms, .failure_kept_for = 20ms});
+  System system;
+  Names names(loop, std::ref(system), {.kept_for = 20ms, .failure_kept_for = 20ms});
   Result<Addresses> result;
   for (int times = 0; times < 3; ++times) {
     loop.run(resolve(names.resolver, "site.example", result));
-    EXPECT_EQ(result.value(), Addresses{address("192.0.2.1")}) << times;
+    EXPECT_EQ(result.value(), kKnown) << times;
+    system.failure = Code::timeout;
     loop.run(async::sleep_for(25ms));
   }
   EXPECT_EQ(names.questions, 3);
-  failure = Code::dns_failed;
+  system.failure = Code::dns_failed;
   loop.run(resolve(names.resolver, "site.example", result));
   EXPECT_EQ(result.error().code, Code::dns_failed) << "that there is no such name is an answer";
-  failure = Code::timeout;
+  system.failure = Code::timeout;
   loop.run(async::sleep_for(25ms));
   loop.run(resolve(names.resolver, "site.example", result));
   EXPECT_EQ(result.error().code, Code::dns_failed) << "which ends the addresses of before";
@@ -106,58 +117,46 @@ TEST(Resolver, WhileNoNameServerAnswersTheAddressesOfBeforeServe) {
 
 TEST(Resolver, WhoIsNotAnsweredInTimeGetsTheAddressesOfBefore) {
   Loop loop;
-  std::binary_semaphore answers{1};
-  Names names(loop,
-              [&](const std::string&) {
-                answers.acquire();
-                return Addresses{address("192.0.2.1")};
-              },
-              {.kept_for = 20ms, .late_after = 50ms});
+  System system;
+  Names names(loop, std::ref(system), {.kept_for = 20ms, .late_after = 50ms});
   Result<Addresses> result;
   loop.run(resolve(names.resolver, "site.example", result));
+  system.hold();
   loop.run(async::sleep_for(25ms));
   loop.run(resolve(names.resolver, "site.example", result, 30s));
-  EXPECT_EQ(result.value(), Addresses{address("192.0.2.1")});
+  EXPECT_EQ(result.value(), kKnown);
   loop.run(resolve(names.resolver, "site.example", result, 30s));
   EXPECT_TRUE(result);
   EXPECT_EQ(names.questions, 2) << "the second one is under way";
-  answers.release();
+  system.resume();
 }
 
 TEST(Resolver, WhereTooManyNamesAreLookedUpTheAddressesOfBeforeServe) {
   Loop loop;
-  std::binary_semaphore answers{1};
-  Names names(loop,
-              [&](const std::string&) {
-                answers.acquire();
-                return Addresses{address("192.0.2.1")};
-              },
+  System system;
+  Names names(loop, std::ref(system),
               {.kept_for = 20ms, .late_after = 20ms, .failure_kept_for = 1ms, .lookups_max = 1});
   Result<Addresses> result;
   loop.run(resolve(names.resolver, "site.example", result));
+  system.hold();
   loop.run(async::sleep_for(25ms));
   loop.run(resolve(names.resolver, "other.example", result, 20ms));
   EXPECT_EQ(result.error().code, Code::timeout);
   for (int times = 0; times < 2; ++times) {
     loop.run(resolve(names.resolver, "site.example", result));
-    EXPECT_EQ(result.value(), Addresses{address("192.0.2.1")}) << times;
+    EXPECT_EQ(result.value(), kKnown) << times;
     loop.run(async::sleep_for(5ms));
   }
-  answers.release();
+  system.resume();
 }
 
 TEST(Resolver, OldAddressesServeForTheirTimeOnly) {
   Loop loop;
-  bool is_answering = true;
-  Names names(loop,
-              [&](const std::string&) -> Result<Addresses> {
-                if (is_answering) return Addresses{address("192.0.2.1")};
-                return fail(Code::timeout, Origin::upstream, "no answer");
-              },
-              {.kept_for = 10ms, .old_kept_for = 20ms});
+  System system;
+  Names names(loop, std::ref(system), {.kept_for = 10ms, .old_kept_for = 20ms});
   Result<Addresses> result;
   loop.run(resolve(names.resolver, "site.example", result));
-  is_answering = false;
+  system.failure = Code::timeout;
   loop.run(async::sleep_for(25ms));
   loop.run(resolve(names.resolver, "site.example", result));
   EXPECT_EQ(result.error().code, Code::dns_failed);
@@ -174,7 +173,8 @@ TEST(Resolver, AnAddressIsItsOwnAnswer) {
 
 TEST(Resolver, KeepsABoundedNumberOfNames) {
   Loop loop;
-  Names names(loop, [](const std::string&) { return Addresses{address("192.0.2.1")}; }, {.entries_max = 3});
+  System system;
+  Names names(loop, std::ref(system), {.entries_max = 3});
   Result<Addresses> result;
   for (const char* host : {"a", "b", "c", "a", "d"}) loop.run(resolve(names.resolver, host, result));
   EXPECT_EQ(names.resolver.size(), 3u);
@@ -186,18 +186,14 @@ TEST(Resolver, KeepsABoundedNumberOfNames) {
 
 TEST(Resolver, BoundsTheQuestionsUnderWayAndTheWaitForThem) {
   Loop loop;
-  std::latch release(1);
-  Names names(loop,
-              [&](const std::string&) {
-                release.wait();
-                return Addresses{address("192.0.2.1")};
-              },
-              {.lookups_max = 2});
+  System system;
+  system.hold();
+  Names names(loop, std::ref(system), {.lookups_max = 2});
   std::array<Result<Addresses>, 3> results;
   for (std::size_t i = 0; i < results.size(); ++i)
     loop.spawn(resolve(names.resolver, "host" + std::to_string(i), results[i], 30ms));
   loop.run();
-  release.count_down();
+  system.resume();
   EXPECT_EQ(results[0].error().code, Code::timeout);
   EXPECT_EQ(results[1].error().code, Code::timeout);
   EXPECT_EQ(results[2].error().code, Code::limit_exceeded);
@@ -205,17 +201,15 @@ TEST(Resolver, BoundsTheQuestionsUnderWayAndTheWaitForThem) {
 
 TEST(Resolver, MayGoWhileAQuestionIsUnderWay) {
   Loop loop;
-  std::latch release(1);
+  System system;
+  system.hold();
   Result<Addresses> result;
   {
     asio::thread_pool pool(1);
-    Resolver resolver(loop.executor(), pool, {.look_up = [&](const std::string&) {
-                        release.wait();
-                        return Addresses{};
-                      }});
+    Resolver resolver(loop.executor(), pool, {.look_up = std::ref(system)});
     loop.spawn(resolve(resolver, "slow.example", result, 10ms));
     loop.run();
-    release.count_down();
+    system.resume();
   }
   EXPECT_EQ(result.error().code, Code::timeout);
 }
