@@ -36,16 +36,18 @@ std::string percent_decoded(std::string_view text) {
   return out;
 }
 
-/// The parameters of a query or form, secret values redacted, and what stands between them.
-std::string redact_parameters(std::string_view query) {
+/// The parameters of a query or form, secret values redacted, and what stands between them. Secret values end at the
+/// first of `ends`.
+std::string redact_parameters(std::string_view query, std::string_view ends) {
   std::string out;
   while (!query.empty()) {
-    const auto end = query.find_first_of("&;");
+    auto end = query.find_first_of("&;");
     const auto one = query.substr(0, end);
     const auto equals = one.find('=');
-    if (equals != std::string_view::npos && equals + 1 < one.size() &&
-        is_secret_parameter(percent_decoded(one.substr(0, equals)))) {
-      out.append(one.substr(0, equals + 1)).append(kRedacted);
+    if (equals != std::string_view::npos && is_secret_parameter(percent_decoded(one.substr(0, equals)))) {
+      end = query.find_first_of(ends, equals);
+      out += one.substr(0, equals + 1);
+      if (equals + 1 < std::min(end, query.size())) out += kRedacted;
     } else {
       out += one;
     }
@@ -107,23 +109,41 @@ std::string redact_members(std::string_view text) {
   return out.append(text.substr(copied));
 }
 
-/// The values of secret fields in multipart/form-data: behind the blank line that follows their name, up to the
-/// boundary.
-std::string redact_parts(std::string_view text) {
+/// The line that ends a part, RFC 2046, 5.1.1. Without the type's parameter it is the first one, or nothing.
+std::string part_end(std::string_view text, std::string_view content_type) {
+  constexpr std::string_view kBoundary = "boundary=";
+  const auto found =
+      std::ranges::search(content_type, kBoundary, [](char a, char b) { return http::to_lower(a) == b; }).end() -
+      content_type.begin();
+  auto boundary = content_type.substr(static_cast<std::size_t>(found));
+  if (boundary.starts_with('"')) {
+    boundary.remove_prefix(1);
+    boundary = boundary.substr(0, boundary.find('"'));
+  } else {
+    boundary = boundary.substr(0, boundary.find_first_of("; \t"));
+  }
+  if (!boundary.empty()) return "\r\n--" + std::string(boundary);
+  return text.starts_with("--") ? "\r\n" + std::string(text.substr(0, text.find("\r\n"))) : std::string();
+}
+
+/// The values of secret fields in multipart/form-data: behind the blank line that follows their name, up to `end_line`;
+/// all that follows where that is empty.
+std::string redact_parts(std::string_view text, const std::string& end_line) {
   constexpr std::string_view kName = "name=";
   std::string out;
   std::size_t copied = 0;
+  std::size_t head_end = 0;
   for (auto at = text.find(kName); at != std::string_view::npos; at = text.find(kName, at)) {
     at += kName.size();
     const bool is_quoted = at < text.size() && text[at] == '"';
     const auto name_begin = at + (is_quoted ? 1 : 0);
     const auto name_end = std::min(text.find_first_of(is_quoted ? "\"\r\n" : "; \t\r\n", name_begin), text.size());
-    const auto head_end = text.find("\r\n\r\n", name_end);
+    if (head_end < name_end) head_end = text.find("\r\n\r\n", name_end);
     if (head_end == std::string_view::npos) break;
     at = name_end;
     if (!is_secret_parameter(percent_decoded(text.substr(name_begin, name_end - name_begin)))) continue;
     const auto begin = head_end + 4;
-    const auto end = std::min(text.find("\r\n--", begin), text.size());
+    const auto end = end_line.empty() ? text.size() : std::min(text.find(end_line, begin), text.size());
     if (begin == end) continue;
     out.append(text.substr(copied, begin - copied)).append(kRedacted);
     copied = at = end;
@@ -198,15 +218,18 @@ std::string redact_url(std::string_view url) {
     if (const auto at = authority.rfind('@'); at != std::string_view::npos) out.replace(scheme + 3, at, kRedacted);
   }
   if (query == std::string_view::npos) return out;
-  return out + "?" + redact_parameters(url.substr(query + 1));
+  return out + "?" + redact_parameters(url.substr(query + 1), "&;");
 }
 
 std::string redact_body(std::string_view body, std::string_view content_type) {
+  // Of a form few servers take a semicolon for an end: it may belong to the secret.
+  constexpr std::string_view kFormEnd = "&";
   // What a type says may be wrong (curl sends JSON as a form, too): then the rest is looked for as well.
   if (contains_ignoring_case(content_type, "x-www-form-urlencoded"))
-    return redact_credentials(redact_members(redact_parameters(body)));
-  if (contains_ignoring_case(content_type, "multipart/")) return redact_credentials(redact_members(redact_parts(body)));
-  if (is_form(body)) return redact_parameters(body);
+    return redact_credentials(redact_members(redact_parameters(body, kFormEnd)));
+  if (contains_ignoring_case(content_type, "multipart/"))
+    return redact_credentials(redact_members(redact_parts(body, part_end(body, content_type))));
+  if (is_form(body)) return redact_parameters(body, kFormEnd);
   return redact_credentials(redact_members(body));
 }
 

@@ -70,6 +70,8 @@ TEST(RedactBody, OfADeclaredFormFindsFieldsWhateverElseIsInIt) {
   constexpr auto* kForm = "application/x-www-form-urlencoded; charset=utf-8";
   EXPECT_EQ(redact_body("note=it's&password=hunter2", kForm), "note=it's&password=[REDACTED]");
   EXPECT_EQ(redact_body("password=hunter2\n", kForm), "password=[REDACTED]");
+  EXPECT_EQ(redact_body("a=b;password=hun;ter2&c=d", kForm), "a=b;password=[REDACTED]&c=d");
+  EXPECT_EQ(redact_body("password=&c=d", kForm), "password=&c=d");
   EXPECT_EQ(redact_body(R"({"password":"hunter2"})", kForm), R"({"password":"[REDACTED]"})") << "as curl declares it";
 }
 
@@ -86,6 +88,25 @@ TEST(RedactBody, OfAFormInPartsTakesOutTheValuesOfSecretFields) {
   EXPECT_EQ(redact_body(form, kParts), redacted);
   for (std::size_t size = 0; size <= form.size(); ++size)
     EXPECT_THAT(redact_body(form.substr(0, size), kParts), Not(HasSubstr("hunter2"))) << size;
+}
+
+// PEM has lines that begin like a boundary.
+TEST(RedactBody, OfAFormInPartsAValueEndsAtTheBoundaryOnly) {
+  const std::string head = "--b-1\r\nContent-Disposition: form-data; name=private_key\r\n\r\n";
+  const std::string key = "\r\n-----BEGIN CERTIFICATE-----\r\nhunter2\r\n-----END CERTIFICATE-----\r\n--b\r\nhunter2";
+  const std::string end = "\r\n--b-1--\r\n";
+  for (const auto* type : {"multipart/form-data; boundary=b-1", "multipart/form-data; BOUNDARY=\"b-1\"; charset=utf-8",
+                           "multipart/form-data"})
+    EXPECT_EQ(redact_body(head + key + end, type), head + "[REDACTED]" + end) << type;
+  EXPECT_EQ(redact_body("\r\n" + head + key + end, "multipart/form-data"), "\r\n" + head + "[REDACTED]");
+}
+
+// A search for each name's end of head took minutes for this one, on the recorder's only thread.
+TEST(RedactBody, OfAFormInPartsLooksAtEachByteAFewTimesOnly) {
+  std::string text;
+  while (text.size() < 4 * 1024 * 1024) text += "name=\r";
+  text += "\r\n\r\nhunter2";
+  EXPECT_EQ(redact_body(text, "multipart/form-data; boundary=b"), text);
 }
 
 TEST(RedactBody, NoCutOfATextLetsTheSecretThrough) {
