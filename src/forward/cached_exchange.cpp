@@ -38,9 +38,12 @@ http::Response hit_from(const store::ContentStore::Found& stored, const http::Re
   return response_from(content, std::move(answer), method);
 }
 
-// What varies has no body under the plain name: it is nothing here, whoever kept it.
+/// What the rules of HTTP keep has the same name, and a note: that may be for those only whom the origin was asked
+/// about, and for a while.
+bool is_by_http_rules(const auto& entry_or_head) { return !entry_or_head.note.empty(); }
+
 bool fits(const store::Entry& entry, const CacheDecision& decision) {
-  return entry.digest && (!decision.digest || entry.digest == decision.digest);
+  return entry.digest && !is_by_http_rules(entry) && (!decision.digest || entry.digest == decision.digest);
 }
 
 void count_hit(CacheCounters& counters, const http::Request& request) {
@@ -200,8 +203,8 @@ async::awaitable<Answer> CachedExchange::lead(std::unique_ptr<store::BlobWriter>
                            (decision_.digest || !has_doubtful_end(*received));
   if (!is_storable) {
     writer->decline();
-    const bool is_good = received->status >= 200 && received->status <= 299;
-    if (is_good && !decision_.digest) parts_.unfit.add(decision_.key, std::chrono::steady_clock::now());
+    if (is_success(received->status) && !decision_.digest)
+      parts_.unfit.add(decision_.key, std::chrono::steady_clock::now());
     co_return relayed(std::move(*received), parts_.name);
   }
   auto response = relayed(std::move(*received), parts_.name);
@@ -229,7 +232,7 @@ async::awaitable<Answer> CachedExchange::follow() {
   if (!outcome) co_return error_response(outcome.error());
   if (auto* over = std::get_if<store::TakeOver>(&*outcome)) co_return co_await lead(std::move(over->writer));
   if (const auto* head = std::get_if<const store::BlobHead*>(&*outcome)) {
-    if (is_private_ && !is_admitted((*head)->length)) co_return std::nullopt;
+    if (is_by_http_rules(**head) || (is_private_ && !is_admitted((*head)->length))) co_return std::nullopt;
     co_return arriving(**head, answer_with(head_of(**head), http::Method::get, {}));
   }
   // It was not for sharing, or it was there already.
@@ -248,7 +251,8 @@ async::awaitable<Answer> CachedExchange::ride_along() {
   const auto outcome = co_await reader_->head();
   if (!outcome) co_return std::nullopt;
   const auto* head = std::get_if<const store::BlobHead*>(&*outcome);
-  if (head == nullptr || (is_private_ && !is_admitted((*head)->length))) co_return std::nullopt;
+  if (head == nullptr || is_by_http_rules(**head) || (is_private_ && !is_admitted((*head)->length)))
+    co_return std::nullopt;
   const auto method = request_.head().method;
   auto answer = answer_with(head_of(**head), method, request_.fields());
   if (!answer.has_body) co_return without_body(std::move(answer), method, (*head)->length);

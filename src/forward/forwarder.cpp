@@ -121,7 +121,7 @@ async::awaitable<void> Forwarder::stop() {
   if (fills_) co_await fills_->stop();
 }
 
-CacheDecision Forwarder::decide(http::Request& request, const Target& target, const Policy& policy) {
+CacheDecision Forwarder::decide(http::Request& request, const Target& target, const Policy& policy) const {
   const auto& head = request.head();
   if (!fills_ || !policy.cache || request.has_body() || !http::requested_upgrade(head).empty()) return {};
   const auto query = std::min(head.path.find('?'), head.path.size());

@@ -58,6 +58,7 @@ class Forwarder {
   static constexpr std::size_t kUnsharedMax = 4096;
   static constexpr std::chrono::seconds kUnsharedFor{60};
   static constexpr std::chrono::minutes kUnfitFor{10};
+  static constexpr std::size_t kUnfitMax = 1024;
 
   Forwarder(const async::asio::any_io_executor& executor, Parts parts);
 
@@ -66,7 +67,7 @@ class Forwarder {
   async::awaitable<void> stop();
 
  private:
-  [[nodiscard]] CacheDecision decide(http::Request& request, const Target& target, const Policy& policy);
+  [[nodiscard]] CacheDecision decide(http::Request& request, const Target& target, const Policy& policy) const;
   [[nodiscard]] CacheParts cache_parts(const Policy& policy);
   [[nodiscard]] http::Response counted(http::Response response, CacheOutcome outcome, const http::Request& request,
                                        const Target& target);
@@ -95,7 +96,7 @@ class Forwarder {
   RecentNames& silent_;
   std::optional<CacheFills> fills_;
   RecentNames unshared_{kUnsharedMax, kUnsharedFor};
-  RecentNames unfit_{kUnsharedMax, kUnfitFor};
+  RecentNames unfit_{kUnfitMax, kUnfitFor};
 };
 
 /// A response on its way back, without what concerned its connection only; `name` is ours in Via.

@@ -3,7 +3,6 @@
 #include <fmt/ostream.h>
 
 #include "forward/recorded_takeover.hpp"
-#include "http/syntax.hpp"
 
 namespace propeller::forward {
 

@@ -60,6 +60,43 @@ TEST_F(HttpCacheTest, WhatAPatternCannotKeepTheRulesMay) {
   EXPECT_EQ(site.get(url).body, "plain");
 }
 
+// What the rules of HTTP keep may be one visitor's page that the origin is always asked about.
+TEST_F(HttpCacheTest, APatternGivesNobodyWhatTheRulesHaveKept) {
+  ScriptedOrigin origin([](const SeenRequest& request) {
+    return scripted(200, "Cache-Control: max-age=0\r\nETag: \"1\"\r\n", "for " + request.field("cookie"));
+  });
+  const auto url = origin.url("/a.js");
+  keep(url, "Cookie: ann\r\n");
+  site.settings.cache.patterns.emplace_back("[.]js$");
+  ASSERT_TRUE(site.proxy->apply(site.settings));
+  const auto bobs = site.get(url, "Cookie: bob\r\n");
+  EXPECT_FALSE(bobs.is_hit());
+  EXPECT_EQ(bobs.body, "for bob");
+}
+
+TEST_F(HttpCacheTest, APatternGivesNobodyWhatTheRulesAreDownloading) {
+  http::PeerListener origin;
+  const auto url = "http://127.0.0.1:" + std::to_string(origin.port()) + "/a.js";
+  const std::string head = "HTTP/1.1 200 OK\r\nCache-Control: max-age=0\r\nETag: \"1\"\r\nContent-Length: 7\r\n\r\n";
+  auto ann = site.ask(url, "Cookie: ann\r\n");
+  auto for_ann = origin.accept();
+  for_ann.read_head();
+  for_ann.send(head + "for");
+  ann.read_until("for");
+  ASSERT_TRUE(support::wait_until([&] { return site.store->status().flights == 1; }));
+  site.settings.cache.patterns.emplace_back("[.]js$");
+  ASSERT_TRUE(site.proxy->apply(site.settings));
+  for (const std::string range : {"", "Range: bytes=0-2\r\n"}) {
+    auto bob = site.ask(url, "Cookie: bob\r\n" + range);
+    auto for_bob = origin.accept();
+    EXPECT_TRUE(for_bob.read_head().contains("bob")) << range;
+    for_bob.send(head + "for bob");
+    EXPECT_TRUE(bob.read_message().ends_with("for bob")) << range;
+  }
+  for_ann.send(" ann");
+  EXPECT_EQ(ann.read(4), " ann");
+}
+
 TEST_F(HttpCacheTest, WhatIsForNobodyElseIsAskedForEachTime) {
   ScriptedOrigin origin([](const SeenRequest& request) {
     return scripted(
