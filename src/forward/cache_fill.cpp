@@ -12,7 +12,8 @@ using observe::kv;
 
 namespace {
 
-constexpr std::size_t kPieceBytesMax = 64 * 1024;
+// A way to the store's pool and back costs about as much as the work on 32 KiB does.
+constexpr std::size_t kPieceBytesMax = 128 * 1024;
 
 async::awaitable<Result<void>> copy(http::BodySource& body, store::BlobWriter& writer) {
   for (;;) {

@@ -43,8 +43,12 @@ void ConnectionReader::take_body(std::size_t bytes) {
 
 awaitable<Result<std::size_t>> ConnectionReader::fill_body(std::size_t max) {
   ASSERT(body_begin_ == body_end_ && taken_ == filled_);
-  if (body_ == nullptr) body_ = std::make_unique_for_overwrite<char[]>(kBodyBufferBytes);
-  const auto got = co_await stream_.read_some({body_.get(), std::min(max, kBodyBufferBytes)});
+  if (const auto wanted = std::clamp(max, kBodyBufferBytes, kBodyBufferBytesMax); wanted > body_capacity_) {
+    body_.reset();
+    body_ = std::make_unique_for_overwrite<char[]>(wanted);
+    body_capacity_ = wanted;
+  }
+  const auto got = co_await stream_.read_some({body_.get(), std::min(max, body_capacity_)});
   body_begin_ = 0;
   body_end_ = got.value_or(0);
   co_return got;
@@ -58,7 +62,7 @@ void ConnectionReader::end_message() {
   } else {
     reallocate(std::max(rest.size(), kFirstReadBytes), rest);
   }
-  taken_ = body_begin_ = body_end_ = 0;
+  taken_ = body_capacity_ = body_begin_ = body_end_ = 0;
   body_.reset();
 }
 

@@ -14,12 +14,13 @@ using async::awaitable;
 /// The bytes of an HTTP/1 connection between the stream and those who understand them: heads in one contiguous buffer
 /// that stays where it is while a message is worked on, bodies beside it.
 ///
-/// Bound:    what its user asks to be read: a head up to ParseLimits, a body in pieces of kBodyBufferBytes. Between
-///           messages it holds nothing but what came too early.
+/// Bound:    what its user asks to be read: a head up to ParseLimits, a body in pieces of kBodyBufferBytes, or of up to
+///           kBodyBufferBytesMax where more is asked for. Between messages it holds nothing but what came too early.
 /// Lifetime: the head's text until end_message(); body input until the next fill_body().
 class ConnectionReader {
  public:
   static constexpr std::size_t kBodyBufferBytes = 64 * 1024;
+  static constexpr std::size_t kBodyBufferBytesMax = 128 * 1024;
   static constexpr std::size_t kFirstReadBytes = 4096;
 
   explicit ConnectionReader(net::Stream& stream) : stream_(stream) {}
@@ -51,7 +52,7 @@ class ConnectionReader {
   net::Stream& stream_;
   std::unique_ptr<char[]> head_, body_;
   std::size_t capacity_ = 0, filled_ = 0, taken_ = 0;
-  std::size_t body_begin_ = 0, body_end_ = 0;
+  std::size_t body_capacity_ = 0, body_begin_ = 0, body_end_ = 0;
 };
 
 }  // namespace propeller::http

@@ -115,7 +115,7 @@ struct ServerFigures {
 /// The serving side of HTTP on one core: HTTP/1.1 and HTTP/2 on connections that somebody else accepted.
 ///
 /// Order:    responses leave in the order of their requests (HTTP/1), pipelined or not.
-/// Bound:    per connection a head and, while a body is read, kBodyBufferBytes; ServerLimits for all else.
+/// Bound:    per connection a head and, while a body is read, kBodyBufferBytesMax; ServerLimits for all else.
 /// Errors:   answered on the wire (400, 408, 413, 414, 431, 505 …) and told to Handler::refused.
 /// Threads:  one core.
 /// Lifetime: outlives every serve() that runs.

@@ -206,11 +206,18 @@ Result<std::optional<std::size_t>> TlsStream::receive_now(std::span<char> room) 
     }
   }
   is_starved_ = false;
-  // Further records that are here already.
-  std::size_t more = 0;
-  while (count < room.size() && ::SSL_has_pending(ssl_.get()) == 1 &&
-         ::SSL_read_ex(ssl_.get(), room.data() + count, room.size() - count, &more) == 1) {
-    count += more;
+  // Further records that are here already: in OpenSSL's buffer or, behind a full one of a server's, most likely in the
+  // kernel's. A client may have ended its direction without a goodbye, after which OpenSSL would not send the answer.
+  const bool may_be_many = ::SSL_is_server(ssl_.get()) == 0;
+  std::size_t last = count;
+  while (count < room.size() && ((may_be_many && last == kRecordBytes) || ::SSL_has_pending(ssl_.get()) == 1)) {
+    if (const int done = ::SSL_read_ex(ssl_.get(), room.data() + count, room.size() - count, &last); done != 1) {
+      // What comes after these bytes is told by the next call.
+      const int error = ::SSL_get_error(ssl_.get(), done);
+      if (error == SSL_ERROR_SSL || error == SSL_ERROR_SYSCALL) below_error_ = broken(error);
+      break;
+    }
+    count += last;
   }
   return count;
 }
@@ -239,6 +246,7 @@ Result<std::size_t> TlsStream::send_now(std::span<const std::string_view> parts)
 }
 
 awaitable<Result<void>> TlsStream::wait_readable() {
+  if (is_broken_) return no_wait();
   // Without a read that found nothing, a whole record may lie in OpenSSL's buffer, and no more come.
   if (!std::exchange(is_starved_, false) && ::SSL_has_pending(ssl_.get()) == 1) return no_wait();
   if (std::exchange(read_wants_room_, false)) return below_->wait_output();

@@ -136,6 +136,64 @@ TEST(Tls, AConnectionCutShortIsNotACleanEnd) {
   EXPECT_EQ(end.error().code, Code::connection_reset);
 }
 
+TEST(Tls, ALargeRoomTakesManyRecordsAndTheNextReadWhatEndsThem) {
+  const std::string large = pattern(48 * 1024);  // three full records
+  for (const auto& [ending, code] : {std::pair{"", Code::connection_reset},
+                                     {"\x17\x03\x03\x40\x00", Code::connection_reset},  // a record's beginning
+                                     {"not a record of TLS", Code::tls_failed}}) {
+    Loop loop;
+    const TlsSite site;
+    ServerTls server(TlsSite::always(site.issue()));
+    const auto client = site.client();
+    auto sockets = connected_pair(loop);
+    const base::FileDescriptor raw(::dup(sockets.server->native_handle()));
+    TlsPair pair;
+    loop.spawn(accept_tls(server, std::move(sockets.server), {.deadline = soon()}, pair.server));
+    loop.run(connect_tls(*client, std::move(sockets.client), {.host = "localhost", .deadline = soon()}, pair.client));
+    ASSERT_TRUE(pair.client && pair.server);
+    const auto talk = [&]() -> awaitable<void> {
+      EXPECT_TRUE(co_await (*pair.server)->write(large));
+      const std::string_view end(ending);
+      EXPECT_EQ(::send(raw.get(), end.data(), end.size(), 0), static_cast<ssize_t>(end.size()));
+      ::shutdown(raw.get(), SHUT_WR);
+      co_await async::sleep_for(10ms);
+      std::string room(128 * 1024, '\0');
+      const auto got = co_await (*pair.client)->read_some(room);
+      EXPECT_EQ(got.value_or(0), large.size()) << end;
+      EXPECT_TRUE(room.starts_with(large));
+      const auto after = co_await (*pair.client)->read_some(room);
+      EXPECT_FALSE(after) << end;
+      if (!after) EXPECT_EQ(after.error().code, code) << end << after.error().detail;
+      EXPECT_FALSE(co_await (*pair.client)->read_some(room)) << end;
+      EXPECT_TRUE(co_await (*pair.client)->wait_input()) << "and does not wait for more";
+    };
+    loop.run(talk());
+  }
+}
+
+TEST(Tls, AServerAnswersWhoHasEndedAfterAFullRecordWithoutAGoodbye) {
+  Loop loop;
+  const TlsSite site;
+  ServerTls server(TlsSite::always(site.issue()));
+  const auto client = site.client();
+  auto sockets = connected_pair(loop);
+  const base::FileDescriptor raw(::dup(sockets.client->native_handle()));
+  TlsPair pair;
+  loop.spawn(accept_tls(server, std::move(sockets.server), {.deadline = soon()}, pair.server));
+  loop.run(connect_tls(*client, std::move(sockets.client), {.host = "localhost", .deadline = soon()}, pair.client));
+  ASSERT_TRUE(pair.client && pair.server);
+  const auto talk = [&]() -> awaitable<void> {
+    EXPECT_TRUE(co_await (*pair.client)->write(pattern(16 * 1024)));
+    ::shutdown(raw.get(), SHUT_WR);
+    co_await async::sleep_for(10ms);
+    std::string room(128 * 1024, '\0');
+    EXPECT_EQ((co_await (*pair.server)->read_some(room)).value_or(0), 16U * 1024);
+    EXPECT_TRUE(co_await (*pair.server)->write("the answer"));
+    EXPECT_EQ((co_await (*pair.client)->read_some(room)).value_or(0), 10U);
+  };
+  loop.run(talk());
+}
+
 // After the handshake a server of TLS 1.3 sends tickets: they are bytes on the socket, but no input.
 TEST(Tls, AnIdleConnectionHasNoInputThoughTicketsCame) {
   Loop loop;
