@@ -18,6 +18,7 @@ namespace {
 constexpr std::uint64_t kGrowBytes = base::kMiB;
 constexpr int kFullDiskTries = 4;
 constexpr std::size_t kStraysMax = 1'000'000;
+constexpr int kLooksMax = 8;
 
 std::uint32_t unix_now() {
   timespec now{};
@@ -171,11 +172,18 @@ Depot::Opening Depot::open_blob(const BlobDigest& digest) {
     if (is_as_known(state_of(blob->fd()))) return {.blob = std::move(blob), .doubtful = nullptr};
     hot_.erase(digest);
   }
-  base::FileDescriptor file = directory_.open_blob(digest);
-  // The bytes before the state: what is changed while we read is noticed.
+  base::FileDescriptor file;
   std::string bytes;
-  if (facts->size <= HotBlobs::kBlobBytesMax) bytes = read_start(file.get(), facts->size);
-  const auto state = state_of(file.get());
+  std::optional<FileState> state;
+  for (int looks = 1; looks <= kLooksMax; ++looks) {
+    file = directory_.open_blob(digest);
+    if (!file.is_open() && !LayoutDirectory::is_missing(errno)) return {};
+    // The bytes before the state: what is changed while we read is noticed.
+    if (facts->size <= HotBlobs::kBlobBytesMax) bytes = read_start(file.get(), facts->size);
+    state = state_of(file.get());
+    // The same content has come once more, and taken the name from this file between the two looks: there it is.
+    if (!state || state->is_linked) break;
+  }
   if (!state || !state->is_linked || state->size != facts->size) {
     // Evicted in this moment, or somebody has been at it.
     if (!catalogue_.contains(digest)) return {};
@@ -322,7 +330,7 @@ std::shared_ptr<const OpenBlob> Draft::publish(const BlobDigest& digest, std::ui
   if (const auto added = depot_.catalogue_.row(digest)) static_cast<void>(depot_.index_.put_blobs({*added}));
   depot_.remove_files(victims);
   // Who erased the same content between the file's name and its row took the name with it.
-  if (!depot_.directory_.open_blob(digest).is_open()) {
+  if (!depot_.directory_.open_blob(digest).is_open() && LayoutDirectory::is_missing(errno)) {
     depot_.remove(digest);
     return nullptr;
   }

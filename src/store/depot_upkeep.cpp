@@ -28,7 +28,7 @@ std::optional<BlobCheck> Depot::begin_check(const BlobDigest& digest) {
   if (!catalogue_.contains(digest)) return std::nullopt;
   auto file = directory_.open_blob(digest);
   // A file that is not there is read as one that has nothing; out of descriptors, say, nothing is known of it.
-  if (!file.is_open() && errno != ENOENT && errno != ELOOP) return std::nullopt;
+  if (!file.is_open() && !LayoutDirectory::is_missing(errno)) return std::nullopt;
   return BlobCheck(std::move(file), digest);
 }
 

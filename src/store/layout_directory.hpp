@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cerrno>
 #include <cstdint>
 #include <filesystem>
 #include <functional>
@@ -53,6 +54,8 @@ class LayoutDirectory {
 
   /// Closed when it is not there or no regular file.
   [[nodiscard]] base::FileDescriptor open_blob(const BlobDigest& digest) const;
+  /// Whether the errno that open_blob() left says that it is not there. Out of descriptors, nothing is known of it.
+  [[nodiscard]] static bool is_missing(int error_number) { return error_number == ENOENT || error_number == ELOOP; }
   void remove_blob(const BlobDigest& digest) const;
   /// Names that are no digest are left alone.
   void for_each_blob(

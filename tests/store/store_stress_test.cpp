@@ -126,5 +126,41 @@ TEST_F(StoreTest, OnFourCoresWithFaultsNobodyEverGetsAWrongByte) {
   EXPECT_LE(store_->status().bytes, options_.size_bytes_max);
 }
 
+// The name goes from one file to another that has the same bytes: between two looks at it there seemed to be none.
+TEST_F(StoreTest, WhatIsDownloadedOnceMoreStaysThereAllTheTime) {
+  open();
+  const std::string text(3'000, 'x');
+  const auto digest = put(text)->digest();
+  ASSERT_TRUE(run(store_->put_entry({.key = "kept", .digest = digest, .size = text.size()})));
+  std::atomic<bool> is_over = false;
+  const auto fetch_again = [&]() -> awaitable<void> {
+    for (int i = 0; i < 300; ++i) {
+      auto joined = co_await store_->join({.key = std::to_string(i), .digest = std::nullopt});
+      EXPECT_TRUE(co_await download(std::move(joined->writer), text));
+    }
+    is_over = true;
+  };
+  auto fetching = asio::co_spawn(pool_, fetch_again(), asio::use_future);
+  int lost = 0;
+  while (!is_over) lost += find(digest) == nullptr ? 1 : 0;
+  fetching.get();
+  EXPECT_EQ(lost, 0);
+  EXPECT_EQ(probe_.damaged.value(), 0U);
+  EXPECT_TRUE(run(store_->find_entry("kept")).value());
+}
+
+TEST_F(StoreTest, OutOfDescriptorsNothingIsForgotten) {
+  open();
+  const auto digest = put(std::string(100'000, 'x'))->digest();
+  ASSERT_TRUE(run(store_->put_entry({.key = "kept", .digest = digest, .size = 100'000})));
+  {
+    std::vector<base::FileDescriptor> all;
+    while (all.empty() || all.back().is_open()) all.emplace_back(::open("/dev/null", O_RDONLY | O_CLOEXEC));
+    EXPECT_EQ(find(digest), nullptr);
+  }
+  EXPECT_NE(find(digest), nullptr);
+  EXPECT_TRUE(run(store_->find_entry("kept")).value());
+}
+
 }  // namespace
 }  // namespace propeller::store
