@@ -113,7 +113,8 @@ Forwarder::Forwarder(const async::asio::any_io_executor& executor, Parts parts)
       figures_(parts.counters.hosts()),
       invalidations_(parts.invalidations),
       accepted_(parts.accepted),
-      silent_(parts.silent) {
+      silent_(parts.silent),
+      unfit_(parts.unfit) {
   if (store_ != nullptr) fills_.emplace(executor, *store_, counters_, invalidations_, accepted_);
 }
 

@@ -53,12 +53,11 @@ class Forwarder {
     Invalidations& invalidations;
     RecentNames& accepted;                  ///< callers, see CachedExchange
     RecentNames& silent;                    ///< origins and tags, see CachedExchange
+    RecentNames& unfit;                     ///< URLs, see CachedExchange
     std::chrono::milliseconds tunnel_idle;  ///< how long an upgraded connection may carry nothing
   };
   static constexpr std::size_t kUnsharedMax = 4096;
   static constexpr std::chrono::seconds kUnsharedFor{60};
-  static constexpr std::chrono::minutes kUnfitFor{10};
-  static constexpr std::size_t kUnfitMax = 1024;
 
   Forwarder(const async::asio::any_io_executor& executor, Parts parts);
 
@@ -94,9 +93,9 @@ class Forwarder {
   Invalidations& invalidations_;
   RecentNames& accepted_;
   RecentNames& silent_;
+  RecentNames& unfit_;
   std::optional<CacheFills> fills_;
   RecentNames unshared_{kUnsharedMax, kUnsharedFor};
-  RecentNames unfit_{kUnfitMax, kUnfitFor};
 };
 
 /// A response on its way back, without what concerned its connection only; `name` is ours in Via.

@@ -41,6 +41,8 @@ struct ProxyShared {
   static constexpr std::size_t kAcceptedMax = 8192;
   static constexpr std::size_t kSilentMax = 1024;
   static constexpr std::chrono::seconds kSilentFor{15};
+  static constexpr std::size_t kUnfitMax = 4096;
+  static constexpr std::chrono::minutes kUnfitFor{10};
 
   config::Forward settings;
   std::shared_ptr<net::ClientTls> client_tls;
@@ -51,6 +53,7 @@ struct ProxyShared {
   RecentNames intercepted{kInterceptedMax, kInterceptedFor};    ///< targets whose tunnels were read here
   RecentNames accepted{kAcceptedMax, std::chrono::minutes(5)};  ///< callers, see CachedExchange
   RecentNames silent{kSilentMax, kSilentFor};                   ///< origins and tags, see CachedExchange
+  RecentNames unfit{kUnfitMax, kUnfitFor};                      ///< URLs, see CachedExchange
   Observer observer;
   store::ContentStore* store = nullptr;  ///< null: nothing is kept
   CacheCounters* cache_counters = nullptr;
