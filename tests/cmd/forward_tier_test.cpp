@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 
+#include <chrono>
 #include <csignal>
 #include <fstream>
 
@@ -173,12 +174,18 @@ TEST_F(ForwardTier, ItsEndIsFeltByNobody) {
 
 TEST_F(ForwardTier, WhileItHangsTheRegistryAnswers) {
   FakeRegistry bucket({.is_bucket = true});
-  bucket.inject("/", {.kind = support::FaultKind::hang});
   first_.start_behind(fmt::format("endpoint: '{}', bucket: edge, access_key: any, secret_key: secret", bucket.url()));
-  for (const auto* bytes : {"one", "two", "three"})
+  ASSERT_TRUE(wait_until([&] { return first_.metric("propeller_tier_up") == 1; })) << first_.log();
+  const auto asked = bucket.requests().size();
+  bucket.inject("/", {.kind = support::FaultKind::hang});
+  for (const auto* bytes : {"one", "two", "three"}) {
+    const auto began = std::chrono::steady_clock::now();
     EXPECT_EQ(body_of(first_.curl({url_of(hub_.push_blob("acme/m", bytes))})), bytes) << first_.log();
+    EXPECT_LT(std::chrono::steady_clock::now() - began, std::chrono::seconds(10)) << "its own limit is a second";
+  }
+  EXPECT_GT(bucket.requests().size(), asked) << "the first pull has asked it";
   EXPECT_TRUE(wait_until([&] { return first_.metric("propeller_tier_up") == 0; })) << first_.log();
-  EXPECT_GT(bucket.requests().size(), 0U);
+  EXPECT_EQ(first_.metric("propeller_tier_skipped_total"), 2) << "which nobody else does";
   first_.stop();
 }
 
