@@ -39,13 +39,20 @@ class UpstreamProxyTest : public ProxyTest {
 };
 
 TEST_F(UpstreamProxyTest, PlainRequestsAreAskedOfAnHttpProxyInAbsoluteForm) {
-  go_through_outer(UpstreamScheme::http);
-  start();
-  for (int i = 0; i < 2; ++i) EXPECT_TRUE(contains(curl({plain_blob()}), "plain bytes"));
-  ASSERT_EQ(plain.requests().size(), 2U);
-  const auto via = plain.requests()[0].field("via");
-  EXPECT_EQ(std::ranges::count(via, ','), 1) << via;
-  EXPECT_NE(via.substr(0, via.find(',')), via.substr(via.find(',') + 2)) << "each has its own name";
+  for (const auto scheme : {UpstreamScheme::http, UpstreamScheme::https}) {
+    go_through_outer(scheme);
+    settings.tls.upstream_ca = {tls.ca(), directory / "outer/ca.crt"};
+    start();
+    const auto before = plain.requests().size();
+    for (int i = 0; i < 2; ++i) EXPECT_TRUE(contains(curl({plain_blob()}), "plain bytes"));
+    ASSERT_EQ(plain.requests().size(), before + 2);
+    const auto via = plain.requests().back().field("via");
+    EXPECT_EQ(std::ranges::count(via, ','), 1) << via;
+    EXPECT_NE(via.substr(0, via.find(',')), via.substr(via.find(',') + 2)) << "each has its own name";
+    outer->stop(0ms);
+    EXPECT_TRUE(contains(curl({plain_blob()}), " 502")) << "there is no other way";
+    proxy->stop(0ms);
+  }
 }
 
 TEST_F(UpstreamProxyTest, ALoopEnds) {
@@ -78,9 +85,21 @@ TEST_F(UpstreamProxyTest, HttpsIsInterceptedHereAndTunnelledThere) {
     const auto got = curl({secure_blob()});
     EXPECT_TRUE(contains(got, "secure bytes")) << got.output;
     EXPECT_TRUE(contains(got, "1.1 propeller-proxy")) << "intercepted";
-    proxy->stop(0ms);
     outer->stop(0ms);
+    EXPECT_TRUE(contains(curl({secure_blob()}), " 502")) << "there is no other way";
+    proxy->stop(0ms);
   }
+}
+
+TEST_F(UpstreamProxyTest, AnHttpsProxyThatNobodyVouchesForIsNotUsed) {
+  go_through_outer(UpstreamScheme::https);
+  start();
+  for (const auto& url : {plain_blob(), secure_blob()}) {
+    const auto got = curl({url});
+    EXPECT_TRUE(contains(got, " 502")) << got.output;
+    EXPECT_TRUE(contains(got, "unknown issuer")) << got.output;
+  }
+  EXPECT_TRUE(plain.requests().empty());
 }
 
 TEST_F(UpstreamProxyTest, WhatPassesThroughGoesThroughBoth) {
