@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <atomic>
 #include <optional>
+#include <tuple>
 
 #include "base/digest.hpp"
 #include "forward/scripted_origin.hpp"
@@ -19,9 +20,9 @@ using testing::Not;
 
 class ForwardStorageKeys : public ForwardSite {
  protected:
-  /// Starts with a cache in `directory_`; `keys` are further ones of its section.
-  void start_with_cache(const std::string& keys) {
-    write_config(usual("cache: {dir: " + directory_.string() + ", " + keys + "}\n"));
+  /// Starts with a cache in `directory_`; `keys` are further ones of its section, and `more` follows it.
+  void start_with_cache(const std::string& keys, const std::string& more = "") {
+    write_config(usual("cache: {dir: " + directory_.string() + ", " + keys + "}\n" + more));
     start();
   }
   [[nodiscard]] std::string put(std::string bytes) {
@@ -180,27 +181,37 @@ TEST_F(ForwardStorageKeys, TtlCapsWhatAnOriginSays) {
   }
 }
 
-// Of two callers whom the registry accepts: says whether the second one gets what the first one has brought, and asks
-// how often he is asked for.
+// One blob is asked for by callers with logins of their own, the other by those whom a rule of ours gives one.
 TEST_F(ForwardStorageKeys, PrivateSaysWhatBecomesOfContentThatCameWithCredentials) {
-  const std::string bytes = "private bytes";
-  const auto path = "/v2/acme/m/blobs/" + base::sha256(bytes).to_string();
-  for (const auto* mode : {"verify", "proxy-credentials", "never"}) {
+  const std::string theirs = "for whoever has a login", ours = "for whom we log in";
+  const auto path = [](const std::string& bytes) { return "/v2/acme/m/blobs/" + base::sha256(bytes).to_string(); };
+  for (const auto& [mode, keeps_theirs, keeps_ours] :
+       {std::tuple{"verify", true, true}, std::tuple{"proxy-credentials", false, true},
+        std::tuple{"never", false, false}}) {
     forward::ScriptedOrigin registry([&](const support::SeenRequest& request) {
       if (request.field("authorization").empty()) return forward::scripted(401, "", "");
+      const auto& bytes = request.target == path(ours) ? ours : theirs;
       const auto response = forward::scripted(200, "", bytes);
       return request.method == "HEAD" ? response.substr(0, response.size() - bytes.size()) : response;
     });
-    start_with_cache(std::string("enabled: true, min_free: 0, private: ") + mode);
-    const auto as = [&](const std::string& who) {
-      return curl({"-H", "Authorization: Bearer " + who, registry.url(path)});
+    start_with_cache(std::string("enabled: true, min_free: 0, private: ") + mode,
+                     "headers:\n"
+                     "  127.0.0.1:\n"
+                     "    conditions: [{header: X-Team, equals: ours}]\n"
+                     "    set: {Authorization: Bearer team}\n");
+    const auto ask = [&](const std::string& bytes, const std::string& header) {
+      return curl({"-H", header, registry.url(path(bytes))});
     };
-    EXPECT_TRUE(as("ann").has(bytes));
-    const bool is_kept = std::string(mode) == "verify";
-    if (is_kept) EXPECT_TRUE(wait_until([&] { return metrics().contains("\npropeller_store_blobs 1\n"); }));
-    EXPECT_EQ(as("bob").has("X-Cache: HIT"), is_kept) << mode;
-    EXPECT_TRUE(curl({registry.url(path)}).has("401")) << mode;
+    EXPECT_TRUE(ask(theirs, "Authorization: Bearer ann").has(theirs));
+    EXPECT_TRUE(ask(ours, "X-Team: ours").has(ours));
+    keep(put("for everybody"));
+    const auto kept = "\npropeller_store_blobs " + std::to_string(1 + keeps_theirs + keeps_ours) + "\n";
+    EXPECT_TRUE(wait_until([&] { return metrics().contains(kept); })) << mode;
+    EXPECT_EQ(ask(ours, "X-Team: ours").has("X-Cache: HIT"), keeps_ours) << mode;
+    EXPECT_EQ(ask(theirs, "Authorization: Bearer bob").has("X-Cache: HIT"), keeps_theirs) << mode;
+    for (const auto& bytes : {theirs, ours}) EXPECT_TRUE(ask(bytes, "X-Team: another").has("401")) << mode;
     stop();
+    std::filesystem::remove_all(directory_);
   }
 }
 
