@@ -4,6 +4,7 @@
 
 #include <csignal>
 #include <deque>
+#include <nlohmann/json.hpp>
 
 #include "forward_site.hpp"
 #include "http/peer.hpp"
@@ -62,13 +63,21 @@ TEST_F(ForwardRun, WithoutAnyConfigurationItRunsTheDefaultAndSaysSo) {
                                  .environment = {{"STATE_DIRECTORY", files_.path().string()}},
                                  .directory = "/"});
   // The only test with the port that people know.
-  if (!says("api server started")) {
+  const auto started = process_->wait_line("api server started");
+  if (!started) {
     EXPECT_THAT(log(), HasSubstr("17080")) << "only a taken port is no failure of ours";
     GTEST_SKIP() << "something else has port 17080";
   }
   EXPECT_THAT(log(), HasSubstr("nothing is configured"));
   EXPECT_TRUE(std::filesystem::exists(files_ / "cache/oci-layout"));
   EXPECT_TRUE(std::filesystem::exists(files_ / "certs/ca.crt"));
+  const auto answer =
+      curl({"-x", "", "http://127.0.0.1:" + started->substr(started->find("port=") + 5) + "/api/status"});
+  const auto status = nlohmann::json::parse(answer.output.substr(answer.output.find("\r\n\r\n") + 4));
+  EXPECT_EQ(status["cache"]["enabled"], true) << status;
+  EXPECT_EQ(status["cache"]["is_storing"], true) << status;
+  EXPECT_EQ(status["cache"]["bytes_max"], 21'474'836'480) << status;
+  EXPECT_EQ(status["mirror"]["enabled"], true) << status;
   stop();
 }
 
