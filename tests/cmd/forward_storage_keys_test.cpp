@@ -116,6 +116,18 @@ TEST_F(ForwardStorageKeys, AFullCacheOfLruLetsTheOneGoThatWasUsedLongestAgo) { e
 
 TEST_F(ForwardStorageKeys, AFullCacheOfSieveLetsTheOldestOfEqualsGo) { expect_leaver("sieve", 0); }
 
+TEST_F(ForwardStorageKeys, ALowerLimitHoldsAtTheStartAndCostsWhatWasUsedLongestAgoBeforeIt) {
+  start_with_cache("enabled: true, min_free: 0, max_size: 100000, policy: lru");
+  std::vector<std::string> urls;
+  for (const char letter : {'a', 'b', 'c'}) keep(urls.emplace_back(put(std::string(30'000, letter))));
+  get(urls[0]);
+  stop();
+  start_with_cache("enabled: true, min_free: 0, max_size: 70000, policy: lru");
+  EXPECT_TRUE(is_kept(urls[0])) << "the oldest, and used since";
+  EXPECT_FALSE(is_kept(urls[1]));
+  EXPECT_TRUE(is_kept(urls[2])) << "there is room for two";
+}
+
 // What is larger than a tenth of the cache has to come twice.
 TEST_F(ForwardStorageKeys, AFullCacheOfS3FifoLetsNobodyGoForALargeNewcomer) { expect_leaver("s3fifo", std::nullopt); }
 
