@@ -43,16 +43,24 @@ class ForwardTrouble : public ForwardPrograms, public testing::WithParamInterfac
       if (std::filesystem::exists(copy / base::sha256(layer).hex())) return layer;
     return "neither";
   }
+  /// Manifest, configuration and layer; the door.
+  [[nodiscard]] static int blobs_of_a_pull() { return GetParam() == Way::mirror ? 3 : 4; }
   /// The old image is here, the registry has a new one, and says this to whoever asks for such a path.
   void expect_pulls_despite(const std::string& part, const support::Fault& fault) {
     start_with_window("0s");
     ASSERT_EQ(pulled(), kOld);
-    ASSERT_TRUE(has_stored(GetParam() == Way::mirror ? 3 : 4)) << "manifest, configuration and layer; the door";
+    ASSERT_TRUE(has_stored(blobs_of_a_pull()));
     move_the_tag();
     secure_.inject(part, fault);
     EXPECT_EQ(pulled(), kOld) << log();
     secure_.clear_faults();
     EXPECT_TRUE(wait_until([&] { return pulled() == kNew; })) << "when the registry can say again";
+  }
+
+  /// Blobs are said to be elsewhere, where nobody listens.
+  void end_the_storage() {
+    secure_.inject("/blobs/", {.kind = FaultKind::redirect,
+                               .value = fmt::format("https://{}:{}/storage", kHost, support::free_port())});
   }
 
   static constexpr const char* kOld = "the old layer";
@@ -89,6 +97,23 @@ TEST_P(ForwardTrouble, ServerErrorsOfAFirstPullAreToldAndForgotten) {
   secure_.inject("/acme/add/", {.kind = FaultKind::status, .status = 500});
   EXPECT_NE(exit_code(pull_into(folder()), told()), 0);
   secure_.clear_faults();
+  EXPECT_EQ(pulled(), kOld) << log();
+}
+
+TEST_P(ForwardTrouble, BlobsThatAreNowhereFailAFirstPullAndAreForgotten) {
+  start_with_window("1h");
+  end_the_storage();
+  EXPECT_NE(exit_code(pull_into(folder()), told()), 0);
+  EXPECT_GE(secure_.requests_with("/blobs/"), 1);
+  secure_.clear_faults();
+  EXPECT_EQ(pulled(), kOld) << log();
+}
+
+TEST_P(ForwardTrouble, BlobsThatAreNowhereCostNobodyWhatIsKept) {
+  start_with_window("1h");
+  ASSERT_EQ(pulled(), kOld);
+  ASSERT_TRUE(has_stored(blobs_of_a_pull()));
+  end_the_storage();
   EXPECT_EQ(pulled(), kOld) << log();
 }
 
