@@ -80,9 +80,9 @@ constexpr Command kCommands[] = {
      .description =
          "The bridge runs when ids or a broker are set: it subscribes to the request topic of each channel, downloads\n"
          "the WASM images that devices ask for, and publishes them in chunks. The forward proxy runs with a file\n"
-         "(propeller-proxy.yaml) that has `proxy:` or `cache:`, with PROXY_PORT, or when nothing at all is\n"
-         "configured: HTTP, intercepted HTTPS and SOCKS on one port, a cache, and its API. docs/configuration.md has\n"
-         "the keys of the file.\n"
+         "(propeller-proxy.yaml) that has `proxy:`, `cache:` or `mirror:`, with PROXY_PORT, or when nothing at all\n"
+         "is configured: HTTP, intercepted HTTPS and SOCKS on one port, a cache, and its API. docs/configuration.md\n"
+         "has the keys of the file.\n"
          "Health, readiness and metrics are on PROXY_HTTP_PORT. SIGTERM and SIGINT let what is in progress finish\n"
          "within PROXY_SHUTDOWN_TIMEOUT; a second one ends at once. SIGHUP, or saving the file, reads it again.",
      .options = {},
