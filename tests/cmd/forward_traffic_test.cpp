@@ -224,7 +224,8 @@ TEST_F(ForwardTraffic, FiguresCountWhatPasses) {
 
 // The table in docs/operations.md is what people build dashboards from.
 TEST_F(ForwardTraffic, EveryFigureIsInTheManualAndNoOther) {
-  write_config(with_cache());
+  write_config(with_cache() +
+               fmt::format("mirror: {{enabled: true, upstreams: [{{name: docker.io, url: '{}'}}]}}\n", plain_.url()));
   start();
   const auto manual = std::filesystem::path(PROPELLER_SOURCE_DIR) / "docs/operations.md";
   EXPECT_EQ(support::served_metrics(metrics()), support::documented_metrics(manual, {"propeller_bridge_"}));
