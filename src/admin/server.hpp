@@ -37,9 +37,9 @@ struct ServerOptions {
 
 /// Answers GET and HEAD on a fixed list of paths: health, readiness, metrics.
 ///
-/// Bound:    connections_max, header_bytes_max, and no request bodies at all: Content-Length or Transfer-Encoding is a
-/// 400. Errors:   start() says why it cannot listen (io). A peer's mistakes are answered 400, 404, 405 or 431; its
-/// slowness
+/// Bound:    connections_max, header_bytes_max, and no request bodies at all: Content-Length or Transfer-Encoding is
+///           answered 400.
+/// Errors:   start() says why it cannot listen (io). A peer's mistakes are answered 400, 404, 405 or 431; its slowness
 ///           ends its connection.
 /// Threads:  start() before the core starts or on it; stop() on the core.
 /// Lifetime: stop() has returned before it goes.

@@ -30,7 +30,11 @@ constexpr std::array<ForwardVariable, 8> kVariables{{
      true},
     {{"PROXY_PORT", ""}, "--proxy-port", "PORT", "17080", "Port of the forward proxy; 0: any free one"},
     {{"PROXY_API_PORT", "API_PORT"}, "--api-port", "PORT", "17081", "Port of its API; 0: any free one"},
-    {{"PROXY_CERT_DIR", "CERT_DIR"}, "--cert-dir", "DIRECTORY", "./certs", "Where its certificate authority is kept"},
+    {{"PROXY_CERT_DIR", "CERT_DIR"},
+     "--cert-dir",
+     "DIRECTORY",
+     "./certs",
+     "Where its certificate authority is kept; without any file in the state directory"},
     {{"PROXY_LOG_LEVEL", "LOG_LEVEL"}, "--log-level", "LEVEL", "info", "trace, debug, info, warn or error"},
     {{"PROXY_LOG_FORMAT", "LOG_FORMAT"}, "--log-format", "FORMAT", "text", "text or json"},
 }};

@@ -25,8 +25,8 @@ struct PlanesGiven {
 };
 
 /// A plane runs when it is configured: the bridge with any MQTT value (and then all that it needs have to be there,
-/// which load() checks), the proxy with `proxy:`, `cache:` or PROXY_PORT. When neither is, values that only the bridge
-/// has a use for mean the bridge; else it is the proxy.
+/// which load() checks), the proxy with `proxy:`, `cache:`, `mirror:` or PROXY_PORT. When neither is, values that only
+/// the bridge has a use for mean the bridge; else it is the proxy.
 [[nodiscard]] Planes decide_planes(const PlanesGiven& given);
 
 /// What the two loaders found.

@@ -51,12 +51,15 @@ constexpr std::string_view kPage = R"html(<!doctype html>
 <p>Proxy and registry mirror of this site: <code>http://{0}</code></p>
 <h2>This machine</h2>
 <pre>curl -fsS http://{0}/setup.sh | sh</pre>
-<p>sets the proxy variables and trusts the <a href="/ca.crt">authority</a> (<a href="/setup.sh">what it does</a>).</p>
-<h2>Docker: /etc/docker/daemon.json</h2>
+<p>writes down the <a href="/ca.crt">authority</a> and the proxy's variables and says how a shell takes them; as root the
+machine trusts it, and each login has them (<a href="/setup.sh">what it does</a>).</p>
+<h2>Docker: into /etc/docker/daemon.json</h2>
 <pre>{{"registry-mirrors": ["http://{0}"]}}</pre>
 <h2>containerd: /etc/containerd/certs.d/_default/hosts.toml</h2>
 <pre>[host."http://{0}"]
   capabilities = ["pull", "resolve"]</pre>
+<p>for <code>ctr --hosts-dir /etc/containerd/certs.d</code>, and for Kubernetes with
+<code>config_path = "/etc/containerd/certs.d"</code> in the registry's section of config.toml.</p>
 <h2>Podman: /etc/containers/registries.conf.d/mirror.conf</h2>
 <pre>[[registry]]
 prefix = "docker.io"

@@ -87,14 +87,15 @@ bool UpstreamProxy::take_over(http::Destination& destination, http::OutgoingRequ
 
 async::awaitable<StreamResult> UpstreamProxy::connect() {
   const auto deadline = Clock::now() + connect_timeout_;
-  auto stream = co_await network_.dialer.dial({.host = settings_.host, .port = settings_.port, .deadline = deadline});
-  if (!stream) {
-    stream.error().detail.insert(0, "the upstream proxy (proxy.upstream): ");
-    co_return std::unexpected(stream.error());
+  StreamResult stream =
+      co_await network_.dialer.dial({.host = settings_.host, .port = settings_.port, .deadline = deadline});
+  if (stream && settings_.scheme == UpstreamScheme::https) {
+    stream = co_await network_.tls.connect(
+        std::move(*stream),
+        {.host = settings_.host, .port = settings_.port, .alpn = {"http/1.1"}, .deadline = deadline});
   }
-  if (settings_.scheme != UpstreamScheme::https) co_return std::move(*stream);
-  co_return co_await network_.tls.connect(
-      std::move(*stream), {.host = settings_.host, .port = settings_.port, .alpn = {"http/1.1"}, .deadline = deadline});
+  if (!stream) stream.error().detail.insert(0, "the upstream proxy (proxy.upstream): ");
+  co_return stream;
 }
 
 async::awaitable<StreamResult> UpstreamProxy::connect(const http::Destination&) { return connect(); }

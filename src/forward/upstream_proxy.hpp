@@ -14,9 +14,10 @@ namespace propeller::forward {
 /// The proxy that we go through ourselves (`proxy.upstream`): HTTP, HTTP over TLS, or SOCKS5.
 ///
 /// Its own address is the operator's word: no policy is asked. Whom it reaches for a name is its own business, so of
-/// the addresses behind a name none is checked, but with `socks5`, where we look the name up. Errors:   those of
-/// dialling and TLS; what the proxy refuses is unauthorized, not_allowed, connection_refused,
-///           host_unreachable, network_unreachable or timeout of Origin::upstream, with a sentence that names it.
+/// the addresses behind a name none is checked, but with `socks5`, where we look the name up.
+///
+/// Errors:   those of dialling and TLS; what the proxy refuses is unauthorized, not_allowed, connection_refused,
+///           host_unreachable, network_unreachable or timeout of Origin::upstream. All say that it was the proxy.
 /// Threads:  one core.
 /// Lifetime: `network` outlives it; stop() before the end.
 /// Source:   RFC 9110 9.3.6 (CONNECT), RFC 1928

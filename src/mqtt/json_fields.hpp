@@ -16,8 +16,8 @@ namespace propeller::mqtt {
 /// The members of one JSON object, as far as they are asked for; everything else is read over.
 ///
 /// Bound:    the caller's size limit, nesting kJsonDepthMax, kChunkHashesMax elements of a list; kept are only the
-/// members asked for. Errors:   bad_request with a sentence. Getters keep the first error and go on with an empty
-/// value, so that a
+///           members asked for.
+/// Errors:   bad_request with a sentence. Getters keep the first error and go on with an empty value, so that a
 ///           parser asks for all its fields and looks at error() once. A null counts as absent.
 class JsonFields {
  public:

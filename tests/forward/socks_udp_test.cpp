@@ -69,7 +69,10 @@ class SocksUdpTest : public ProxyTest {
     std::thread([&] {
       is_made = enter_network_namespace() && run({"ip", "link", "set", "lo", "up"}) &&
                 std::ranges::all_of(addresses, [](const auto& each) {
-                  return run({"ip", "address", "add", each, "dev", "lo", "scope", "global"});
+                  std::vector<std::string> add{"ip", "address", "add", each, "dev", "lo", "scope", "global"};
+                  // Else an address of IPv6 cannot be used before it is known that nobody else has it.
+                  if (each.contains(':')) add.emplace_back("nodad");
+                  return run(add);
                 });
       if (is_made) body();
     }).join();

@@ -98,6 +98,7 @@ TEST_F(UpstreamProxyTest, AnHttpsProxyThatNobodyVouchesForIsNotUsed) {
     const auto got = curl({url});
     EXPECT_TRUE(contains(got, " 502")) << got.output;
     EXPECT_TRUE(contains(got, "unknown issuer")) << got.output;
+    EXPECT_TRUE(contains(got, "proxy.upstream")) << got.output;
   }
   EXPECT_TRUE(plain.requests().empty());
 }
