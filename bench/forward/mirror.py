@@ -5,8 +5,8 @@
 
 hits    CPU time for a hit of a 2 KiB manifest by its digest, in turns, from /proc.
 pulls   Wall time of a pull of ten layers, three at a time: straight, cold through the mirror, and again; and over a link of
-        50 ms and 20 MB/s (a relay that delays and counts) straight and cold through the mirror. Median of rounds, each
-        with layers of its own.
+        50 ms and 20 MB/s (a relay that delays and counts) straight and cold through the mirror. Beside them, cold through
+        nginx and docker-registry. Median of rounds, each with layers of its own.
 
 Needs Debian's docker-registry and wrk; of nginx, Varnish and Squid what is missing is left out. Ends with 3 when a bar is
 missed, but not where CI is set.
@@ -152,14 +152,18 @@ def pull(port, name):
     return time.perf_counter() - began
 
 
-def pulls(_, source, rounds):
+def pulls(site, source, rounds):
     seen = {"straight": [], "cold": [], "again": [], "link": [], "cold over the link": []}
+    others = {f"cold through {name}": port for name, port in (("nginx", NGINX), ("pull-through", PULL_THROUGH)) if name in site.running}
+    seen |= {what: [] for what in others}
     with Relay(LINK, REGISTRY, delay=0.025, bytes_per_second=20e6):
         for number in range(rounds):
             name = f"bench/pull{number}"
             source.manifest(name, "v1", [os.urandom(LAYER_BYTES) for _ in range(LAYERS)])
             turns = [("straight", REGISTRY), ("cold", OURS)]
             for what, port in turns if number % 2 else reversed(turns):
+                seen[what].append(pull(port, name))
+            for what, port in others.items():
                 seen[what].append(pull(port, name))
             time.sleep(0.5)  # the entries of a download are there a moment after its last byte
             seen["again"].append(pull(OURS, name))
