@@ -27,6 +27,20 @@ TEST_F(ProxyTest, InterceptsHttpsWithALeafOfItsOwnAuthority) {
 }
 
 // Each request was a CONNECT and a handshake of its own: answers lost their length, and closed the connection.
+// Who has no instructions for AES puts the other one first.
+TEST_F(ProxyTest, AnInterceptedClientGetsTheCipherThatIsCheapForIt) {
+  start();
+  const auto url = blob(secure, "secure bytes", "localhost");
+  const std::string aes = "TLS_AES_256_GCM_SHA384:TLS_AES_128_GCM_SHA256", chacha = "TLS_CHACHA20_POLY1305_SHA256";
+  const auto agreed = [&](const std::string& offered) {
+    const auto got = curl({"--verbose", "--tls13-ciphers", offered, url});
+    EXPECT_TRUE(contains(got, "secure bytes")) << got.output;
+    return got;
+  };
+  EXPECT_TRUE(contains(agreed(aes + ":" + chacha), "TLSv1.3 / TLS_AES_128_GCM_SHA256"));
+  EXPECT_TRUE(contains(agreed(chacha + ":" + aes), "TLSv1.3 / TLS_CHACHA20_POLY1305_SHA256"));
+}
+
 TEST_F(ProxyTest, AnInterceptedConnectionIsKeptForTheNextRequest) {
   start();
   std::vector<std::string> arguments{"--http1.1", "-w", "%{num_connects} new, %header{content-length} long; "};

@@ -20,6 +20,7 @@ TEST(Tls, CarriesBytesBothWaysAndSaysWhatWasAgreedOn) {
   ASSERT_TRUE(pair.server) << pair.server.error().detail;
   const auto& agreed = *(*pair.client)->info().tls;
   EXPECT_EQ(agreed.version, "TLSv1.3");
+  EXPECT_EQ(agreed.cipher, "TLS_AES_128_GCM_SHA256");
   EXPECT_EQ(agreed.alpn, "h2");
   EXPECT_EQ(agreed.verified_name, "localhost");
   EXPECT_EQ((*pair.server)->info().tls->server_name, "localhost");
