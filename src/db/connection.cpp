@@ -92,7 +92,7 @@ Result<void> Connection::open(const std::filesystem::path& path, Mode mode) {
   if (code != SQLITE_OK) return std::unexpected(error("open"));
   sqlite3_busy_timeout(handle, kBusyMs);
   // SQLite before 3.51.3 can lose a WAL that one connection resets while another checkpoints: only writers do either.
-  return execute(mode == Mode::write ? "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA cache_size=-2048;"
+  return execute(mode == Mode::write ? "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA cache_size=-1024;"
                                      : "PRAGMA query_only=1; PRAGMA wal_autocheckpoint=0; PRAGMA cache_size=-1024;");
 }
 
