@@ -80,6 +80,7 @@ TEST_F(TopicFamilies, SeveralChannelsAreServedByOneProcessEachForItself) {
   ChannelWatch third(device_options(), support::domain_topics("t1", "c3"));
   third.request(name);
   ASSERT_TRUE(third.wait_status(name, "done"));
+  ASSERT_TRUE(third.wait_chunk(name, 0)) << "which a status may overtake";
   second.request(name);
   ASSERT_TRUE(second.wait_chunk(name, 0));
   EXPECT_EQ(third.indices(name).size(), 1U);

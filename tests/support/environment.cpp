@@ -3,15 +3,22 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <cstddef>
 #include <cstdlib>
+#include <deque>
 #include <fstream>
 #include <iterator>
+#include <mutex>
 #include <random>
 #include <stdexcept>
 #include <system_error>
 #include <thread>
+
+#include "base/file_descriptor.hpp"
 
 namespace propeller::support {
 namespace {
@@ -30,6 +37,24 @@ bool can_bind(std::uint16_t port) {
   const bool is_free = fd >= 0 && ::bind(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
   if (fd >= 0) ::close(fd);
   return is_free;
+}
+
+/// Between one that looks for a port and the server that takes it, others look too, in this test and in those beside
+/// it: a name in the kernel says that it is taken. It goes with the process, at the latest.
+bool reserve(std::uint16_t port) {
+  constexpr std::size_t kReservedMax = 1000;
+  static std::mutex mutex;
+  static std::deque<base::FileDescriptor> reserved;
+  base::FileDescriptor mark(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  const std::string name = "propeller-test-port-" + std::to_string(port);
+  sockaddr_un address{.sun_family = AF_UNIX, .sun_path = {}};
+  std::ranges::copy(name, address.sun_path + 1);  // behind a zero: no file
+  const auto size = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + 1 + name.size());
+  if (::bind(mark.get(), reinterpret_cast<const sockaddr*>(&address), size) != 0) return false;
+  const std::scoped_lock lock(mutex);
+  reserved.push_back(std::move(mark));
+  if (reserved.size() > kReservedMax) reserved.pop_front();
+  return true;
 }
 
 }  // namespace
@@ -63,7 +88,7 @@ std::uint16_t free_port() {
   for (int attempt = 0; attempt < 200; ++attempt) {
     const auto port = static_cast<std::uint16_t>(pick(random));
     // Not the proxy's defaults: to a proxy that is told nothing else they are its own, and no target.
-    if (port != 17080 && port != 17081 && can_bind(port)) return port;
+    if (port != 17080 && port != 17081 && can_bind(port) && reserve(port)) return port;
   }
   throw std::runtime_error("no free TCP port");
 }

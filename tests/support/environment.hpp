@@ -43,8 +43,8 @@ class TempDir {
 void write_file(const std::filesystem::path& path, std::string_view content);
 [[nodiscard]] std::string read_file(const std::filesystem::path& path);
 
-/// A TCP port that nobody uses on any IPv4 address now, from below the kernel's range for outgoing connections, so
-/// that it stays free for a restart of the server that takes it.
+/// A TCP port that nobody uses on any IPv4 address now, and that no other test gets, from below the kernel's range for
+/// outgoing connections, so that it stays free for a restart of the server that takes it.
 [[nodiscard]] std::uint16_t free_port();
 
 [[nodiscard]] bool can_connect(std::uint16_t port);

@@ -2,8 +2,10 @@
 #include <gtest/gtest.h>
 
 #include <csignal>
+#include <set>
 
 #include "support/delay_relay.hpp"
+#include "support/environment.hpp"
 #include "support/mosquitto.hpp"
 #include "support/mqtt_client.hpp"
 #include "support/subprocess.hpp"
@@ -105,6 +107,12 @@ TEST(DelayRelay, AStalledRelayReadsNothing) {
   EXPECT_FALSE(wait_until([&] { return relay.bytes_up() != before; }, milliseconds(200)));
   relay.resume();
   EXPECT_TRUE(wait_until([&] { return relay.bytes_up() >= before + 100'000; }));
+}
+
+// By chance alone two of so many were the same, and now and then two of one test.
+TEST(FreePort, IsGivenToOneOnly) {
+  std::set<std::uint16_t> ports;
+  for (int i = 0; i < 900; ++i) EXPECT_TRUE(ports.insert(free_port()).second);
 }
 
 TEST(WasmModule, HasTheSizeAskedForAndDependsOnItsSeed) {
