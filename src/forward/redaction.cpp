@@ -112,10 +112,8 @@ std::string redact_members(std::string_view text) {
 /// The line that ends a part, RFC 2046, 5.1.1. Without the type's parameter it is the first one, or nothing.
 std::string part_end(std::string_view text, std::string_view content_type) {
   constexpr std::string_view kBoundary = "boundary=";
-  const auto found =
-      std::ranges::search(content_type, kBoundary, [](char a, char b) { return http::to_lower(a) == b; }).end() -
-      content_type.begin();
-  auto boundary = content_type.substr(static_cast<std::size_t>(found));
+  const auto found = http::find_ignoring_case(content_type, kBoundary);
+  auto boundary = found == std::string_view::npos ? std::string_view() : content_type.substr(found + kBoundary.size());
   if (boundary.starts_with('"')) {
     boundary.remove_prefix(1);
     boundary = boundary.substr(0, boundary.find('"'));

@@ -88,8 +88,10 @@ std::optional<std::string_view> next_member(std::string_view& list) {
   return std::nullopt;
 }
 
-bool contains_ignoring_case(std::string_view text, std::string_view part) {
-  return part.empty() || !std::ranges::search(text, part, {}, to_lower, to_lower).empty();
+std::size_t find_ignoring_case(std::string_view text, std::string_view part) {
+  if (part.empty()) return 0;
+  const auto found = std::ranges::search(text, part, {}, to_lower, to_lower);
+  return found.empty() ? std::string_view::npos : static_cast<std::size_t>(found.begin() - text.begin());
 }
 
 }  // namespace propeller::http

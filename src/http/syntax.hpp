@@ -21,8 +21,11 @@ extern const std::array<bool, 256> kTokenTable;
 [[nodiscard]] inline bool equals_ignoring_case(std::string_view left, std::string_view right) {
   return left.size() == right.size() && is_same_text(left.data(), right.data(), left.size());
 }
-/// Whether `part` is somewhere in it, but for the case of ASCII letters.
-[[nodiscard]] bool contains_ignoring_case(std::string_view text, std::string_view part);
+/// Where `part` is in it first, but for the case of ASCII letters; npos: nowhere.
+[[nodiscard]] std::size_t find_ignoring_case(std::string_view text, std::string_view part);
+[[nodiscard]] inline bool contains_ignoring_case(std::string_view text, std::string_view part) {
+  return find_ignoring_case(text, part) != std::string_view::npos;
+}
 [[nodiscard]] constexpr char to_lower(char byte) {
   return byte >= 'A' && byte <= 'Z' ? static_cast<char>(byte | 0x20) : byte;
 }
