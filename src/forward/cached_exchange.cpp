@@ -25,7 +25,7 @@ http::Fields kept_fields(std::string_view header_text, std::string_view our_name
 http::Response hit_from(const store::ContentStore::Found& stored, const http::Request& request,
                         std::string_view our_name) {
   const auto& entry = *stored.entry;
-  const auto content = content_of(entry, stored.blob);
+  const StoredContent content{.blob = stored.blob};
   const auto method = request.head().method;
   auto answer = answer_with({.status = entry.status,
                              .fields = kept_fields(entry.header_text, our_name),

@@ -49,10 +49,11 @@ async::awaitable<CachedResponses::Found> CachedResponses::find(const std::string
   if (!entry || !entry->digest) co_return found;
   auto blob = co_await store_.find_blob(*entry->digest);
   if (!blob) co_return found;
-  found.response = CachedResponse{.entry = entry,
-                                  .content = content_of(*entry, std::move(blob)),
-                                  .fields = fields_of(entry->header_text),
-                                  .note = cache::parse_response_note(entry->note).value_or(cache::ResponseNote{})};
+  auto note = cache::parse_response_note(entry->note).value_or(cache::ResponseNote{});
+  StoredContent content{.blob = std::move(blob), .text_size = std::nullopt};
+  if (note.is_zstd) content.text_size = entry->size;
+  found.response = CachedResponse{
+      .entry = entry, .content = std::move(content), .fields = fields_of(entry->header_text), .note = std::move(note)};
   co_return found;
 }
 

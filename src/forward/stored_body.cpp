@@ -1,15 +1,9 @@
 #include "forward/stored_body.hpp"
 
-#include "cache/entry_note.hpp"
 #include "forward/chained_body.hpp"
 #include "forward/compressed_text.hpp"
 
 namespace propeller::forward {
-
-StoredContent content_of(const store::Entry& entry, std::shared_ptr<const store::OpenBlob> blob) {
-  const auto note = cache::parse_response_note(entry.note);
-  return {.blob = std::move(blob), .text_size = note && note->is_zstd ? std::optional(entry.size) : std::nullopt};
-}
 
 std::unique_ptr<http::BodySource> body_of(const StoredContent& content, ByteRange range) {
   const auto& blob = content.blob;

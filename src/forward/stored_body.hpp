@@ -6,7 +6,6 @@
 #include "forward/cache_answer.hpp"
 #include "http/body.hpp"
 #include "http/server.hpp"
-#include "store/entry.hpp"
 #include "store/open_blob.hpp"
 
 namespace propeller::forward {
@@ -19,8 +18,6 @@ struct StoredContent {
   [[nodiscard]] std::uint64_t size() const { return text_size.value_or(blob->size()); }
 };
 
-/// The body of `entry`, which `blob` is.
-[[nodiscard]] StoredContent content_of(const store::Entry& entry, std::shared_ptr<const store::OpenBlob> blob);
 /// From memory, where a small blob's bytes are, or from its file.
 [[nodiscard]] std::unique_ptr<http::BodySource> body_of(const StoredContent& content, ByteRange range);
 /// What `answer` says, with the bytes of `content` where it has any.
