@@ -52,15 +52,22 @@ inline awaitable<void> connect_tls(ClientTls& tls, std::unique_ptr<Stream> below
   // A client that is content with the certificate goes on; one that is not leaves, and its socket with it.
 }
 
-inline TlsPair shake_hands(Loop& loop, ServerTls& server, ClientTls& client, std::string host = "localhost",
-                           std::vector<std::string> server_alpn = {}, std::vector<std::string> client_alpn = {}) {
-  auto pair = connected_pair(loop);
+/// Over sockets that are connected already.
+inline TlsPair shake_hands_over(Pair sockets, Loop& loop, ServerTls& server, ClientTls& client,
+                                std::string host = "localhost", std::vector<std::string> server_alpn = {},
+                                std::vector<std::string> client_alpn = {}) {
   TlsPair made;
   loop.spawn(
-      accept_tls(server, std::move(pair.server), {.alpn = std::move(server_alpn), .deadline = soon()}, made.server));
-  loop.run(connect_tls(client, std::move(pair.client),
+      accept_tls(server, std::move(sockets.server), {.alpn = std::move(server_alpn), .deadline = soon()}, made.server));
+  loop.run(connect_tls(client, std::move(sockets.client),
                        {.host = std::move(host), .alpn = std::move(client_alpn), .deadline = soon()}, made.client));
   return made;
+}
+
+inline TlsPair shake_hands(Loop& loop, ServerTls& server, ClientTls& client, std::string host = "localhost",
+                           std::vector<std::string> server_alpn = {}, std::vector<std::string> client_alpn = {}) {
+  return shake_hands_over(connected_pair(loop), loop, server, client, std::move(host), std::move(server_alpn),
+                          std::move(client_alpn));
 }
 
 }  // namespace propeller::net

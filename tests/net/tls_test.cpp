@@ -121,9 +121,7 @@ TEST(Tls, AConnectionCutShortIsNotACleanEnd) {
   const auto client = site.client();
   auto sockets = connected_pair(loop);
   const int raw = ::dup(sockets.server->native_handle());
-  TlsPair pair;
-  loop.spawn(accept_tls(server, std::move(sockets.server), {.deadline = soon()}, pair.server));
-  loop.run(connect_tls(*client, std::move(sockets.client), {.host = "localhost", .deadline = soon()}, pair.client));
+  auto pair = shake_hands_over(std::move(sockets), loop, server, *client);
   ASSERT_TRUE(pair.client && pair.server);
   Result<void> end;
   const auto talk = [&]() -> awaitable<void> {
@@ -148,9 +146,7 @@ TEST(Tls, ALargeRoomTakesManyRecordsAndTheNextReadWhatEndsThem) {
     const auto client = site.client();
     auto sockets = connected_pair(loop);
     const base::FileDescriptor raw(::dup(sockets.server->native_handle()));
-    TlsPair pair;
-    loop.spawn(accept_tls(server, std::move(sockets.server), {.deadline = soon()}, pair.server));
-    loop.run(connect_tls(*client, std::move(sockets.client), {.host = "localhost", .deadline = soon()}, pair.client));
+    auto pair = shake_hands_over(std::move(sockets), loop, server, *client);
     ASSERT_TRUE(pair.client && pair.server);
     const auto talk = [&]() -> awaitable<void> {
       EXPECT_TRUE(co_await (*pair.server)->write(large));
@@ -179,9 +175,7 @@ TEST(Tls, AServerAnswersWhoHasEndedAfterAFullRecordWithoutAGoodbye) {
   const auto client = site.client();
   auto sockets = connected_pair(loop);
   const base::FileDescriptor raw(::dup(sockets.client->native_handle()));
-  TlsPair pair;
-  loop.spawn(accept_tls(server, std::move(sockets.server), {.deadline = soon()}, pair.server));
-  loop.run(connect_tls(*client, std::move(sockets.client), {.host = "localhost", .deadline = soon()}, pair.client));
+  auto pair = shake_hands_over(std::move(sockets), loop, server, *client);
   ASSERT_TRUE(pair.client && pair.server);
   const auto talk = [&]() -> awaitable<void> {
     EXPECT_TRUE(co_await (*pair.client)->write(pattern(16 * 1024)));

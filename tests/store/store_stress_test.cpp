@@ -1,4 +1,7 @@
 // Many clients on four cores, with eviction, writers that die and upstreams that lie; meant for the thread sanitizer.
+#include <fcntl.h>
+#include <sys/resource.h>
+
 #include <future>
 #include <random>
 #include <thread>
@@ -153,11 +156,16 @@ TEST_F(StoreTest, OutOfDescriptorsNothingIsForgotten) {
   open();
   const auto digest = put(std::string(100'000, 'x'))->digest();
   ASSERT_TRUE(run(store_->put_entry({.key = "kept", .digest = digest, .size = 100'000})));
+  rlimit before{};
+  ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &before), 0);
+  const rlimit few{.rlim_cur = 200, .rlim_max = before.rlim_max};
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &few), 0);
   {
     std::vector<base::FileDescriptor> all;
     while (all.empty() || all.back().is_open()) all.emplace_back(::open("/dev/null", O_RDONLY | O_CLOEXEC));
     EXPECT_EQ(find(digest), nullptr);
   }
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &before), 0);
   EXPECT_NE(find(digest), nullptr);
   EXPECT_TRUE(run(store_->find_entry("kept")).value());
 }
