@@ -68,8 +68,12 @@ struct MqttClient::Callbacks {
       me.refused_ = result;
     } else {
       me.is_connected_ = true;
-      if (me.connections_++ > 0)
-        for (const auto& [filter, qos] : me.filters_) mosquitto_subscribe(client, nullptr, filter.c_str(), qos);
+      me.resubscribing_.clear();
+      for (const auto& [filter, qos] : me.filters_) {
+        int id = 0;
+        if (mosquitto_subscribe(client, &id, filter.c_str(), qos) == MOSQ_ERR_SUCCESS) me.resubscribing_.insert(id);
+      }
+      if (me.resubscribing_.empty()) ++me.connections_;
     }
     me.changed_.notify_all();
   }
@@ -85,6 +89,7 @@ struct MqttClient::Callbacks {
     auto& me = self(object);
     const std::lock_guard lock(me.mutex_);
     me.subscribed_[id] = count > 0 ? granted[0] : 128;
+    if (me.resubscribing_.erase(id) != 0 && me.resubscribing_.empty()) ++me.connections_;
     me.changed_.notify_all();
   }
 

@@ -68,7 +68,8 @@ class MqttClient {
   void clear();
 
   [[nodiscard]] bool is_connected() const;
-  [[nodiscard]] int connections() const;  ///< made so far
+  /// Made so far. One made again counts once its filters are subscribed: before, messages would be lost on it.
+  [[nodiscard]] int connections() const;
 
  private:
   struct Callbacks;
@@ -82,6 +83,7 @@ class MqttClient {
   std::deque<MqttMessage> inbox_;
   std::map<std::string, int> filters_;
   std::map<int, int> subscribed_;  ///< message id and granted QoS
+  std::set<int> resubscribing_;    ///< message ids, of this connection
   std::set<int> taken_;
   std::set<int> published_later_;
   bool is_connected_ = false;

@@ -29,6 +29,7 @@ class RustProplet {
   /// The module, once its set is complete.
   std::optional<std::string> wait_module(const std::string& app_name, milliseconds limit = kGivesUpAfter);
   [[nodiscard]] std::size_t chunks_held(const std::string& app_name) const;
+  [[nodiscard]] int connections() const { return client_->connections(); }
   [[nodiscard]] std::size_t duplicates() const;
   [[nodiscard]] std::size_t dropped() const;  ///< wrong total, too large, no chunk at all
 
