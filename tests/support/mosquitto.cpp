@@ -85,8 +85,12 @@ void Mosquitto::start() {
 }
 
 void Mosquitto::stop() {
-  process_->signal(SIGTERM);
-  if (!process_->wait_exit()) throw std::runtime_error("mosquitto does not stop");
+  // It forgets a signal that comes between its word that it runs and its loop.
+  const bool is_ended = wait_until([this] {
+    process_->signal(SIGTERM);
+    return process_->wait_exit(milliseconds(1'000)).has_value();
+  });
+  if (!is_ended) throw std::runtime_error("mosquitto does not stop");
 }
 
 void Mosquitto::kill() {
