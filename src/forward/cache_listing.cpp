@@ -221,7 +221,7 @@ async::awaitable<Result<store::ContentStore::Erased>> CacheListing::purge(EntryF
       if (filter.fits(entry)) keys.push_back(entry.key);
     }
     if (keys.empty()) continue;
-    const auto erased = co_await store_.erase_entries(std::move(keys));
+    const auto erased = co_await store_.erase_unpinned(std::move(keys));
     if (!erased) co_return std::unexpected(erased.error());
     total.entries += erased->entries;
     total.blobs += erased->blobs;

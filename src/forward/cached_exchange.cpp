@@ -1,5 +1,6 @@
 #include "forward/cached_exchange.hpp"
 
+#include "cache/directives.hpp"
 #include "forward/arriving_body.hpp"
 #include "forward/forwarder.hpp"
 #include "http/forwarding.hpp"
@@ -101,7 +102,9 @@ async::awaitable<Answer> CachedExchange::share(http::Destination destination, co
                        .secret_fields = out.secret_fields,
                        .own_login = decision_.own_login});
   if (decision_.digest) private_key_ = private_key(decision_.key, caller_, matcher_.private_content());
-  auto answer = co_await stored_privately();
+  const bool may_ask = !cache::request_directives(request_.fields()).only_if_cached;
+  auto answer = may_ask || is_accepted() ? co_await stored_privately() : std::nullopt;
+  if (!answer && !may_ask) co_return not_in_cache();
   if (answer) {
     outcome_ = CacheOutcome::hit;
   } else if (caller_.login != Caller::Login::none) {

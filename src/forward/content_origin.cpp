@@ -66,18 +66,12 @@ ContentOrigin::ContentOrigin(http::Sender& client, http::Destination destination
       destination_(std::move(destination)),
       authority_(request.authority),
       path_(request.path),
-      absolute_scheme_(request.absolute_scheme),
       fields_(request.fields),
       secret_fields_(request.secret_fields),
       is_verified_(is_verified) {}
 
 http::OutgoingRequest ContentOrigin::request() const {
-  return {.method = "GET",
-          .authority = authority_,
-          .path = path_,
-          .fields = fields_,
-          .absolute_scheme = absolute_scheme_,
-          .secret_fields = secret_fields_};
+  return {.method = "GET", .authority = authority_, .path = path_, .fields = fields_, .secret_fields = secret_fields_};
 }
 
 cache::Credentials ContentOrigin::credentials() const {

@@ -54,7 +54,6 @@ class ContentOrigin {
   http::Destination destination_;
   std::string authority_;
   std::string path_;
-  std::string absolute_scheme_;
   http::Fields fields_;
   std::vector<std::string> secret_fields_;
   bool is_verified_;

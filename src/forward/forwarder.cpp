@@ -106,7 +106,6 @@ http::Response error_response(const Error& error) {
 Forwarder::Forwarder(const async::asio::any_io_executor& executor, Parts parts)
     : client_(parts.client),
       content_client_(parts.content_client),
-      connector_(parts.connector),
       tunnel_idle_(parts.tunnel_idle),
       store_(parts.store),
       counters_(parts.counters),
@@ -255,7 +254,6 @@ async::awaitable<http::Response> Forwarder::look_further(http::Request& request,
   http::Destination destination{
       .scheme = target.scheme, .host = target.host, .port = target.port, .tls_profile = target.registry};
   if (!out->upgrade.empty()) destination.http2 = http::Http2Use::never;
-  connector_.route(destination, *out);
   if (content) {
     if (auto shared = co_await content->share(destination, *out))
       co_return counted(std::move(*shared), content->outcome(), request, target);

@@ -47,8 +47,7 @@ class Forwarder {
   struct Parts {
     http::Sender& client;
     http::Sender& content_client;  ///< follows redirects of what is asked for by digest
-    Connector& connector;
-    store::ContentStore* store;  ///< null: nothing is kept
+    store::ContentStore* store;    ///< null: nothing is kept
     CacheCounters& counters;
     Invalidations& invalidations;
     RecentNames& accepted;                  ///< callers, see CachedExchange
@@ -85,7 +84,6 @@ class Forwarder {
 
   http::Sender& client_;
   http::Sender& content_client_;
-  Connector& connector_;
   const std::chrono::milliseconds tunnel_idle_;
   store::ContentStore* const store_;
   CacheCounters& counters_;

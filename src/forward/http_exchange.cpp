@@ -23,7 +23,6 @@ using Answer = std::optional<http::Response>;
 namespace {
 
 constexpr int kPartialContent = 206;
-constexpr int kGatewayTimeout = 504;
 constexpr std::string_view kName = "propeller-proxy";
 
 /// Source: RFC 9211
@@ -129,11 +128,7 @@ async::awaitable<Answer> HttpExchange::answer(http::Destination destination, con
     co_return from_store("hit; detail=stale");
   }
   if (auto part = co_await from_parts()) co_return part;
-  if (asked_.only_if_cached) {
-    auto response = http::text_response(kGatewayTimeout, "propeller-proxy: not in the cache, and only-if-cached\n");
-    add_cache_status(response.fields, "detail=only-if-cached");
-    co_return response;
-  }
+  if (asked_.only_if_cached) co_return not_in_cache();
   // The first of several variants may be on its way under the plain key still, and what a part is of as a whole.
   const bool may_be_elsewhere = place_ != url_;
   const bool may_ride = !may_begin() || (!stored_ && is_for_part_);

@@ -33,12 +33,15 @@ std::string_view code_for(const RegistryPath& path) {
   return path.call == RegistryCall::tags ? "NAME_INVALID" : "DIGEST_INVALID";
 }
 
-/// "</v2/acme/m/tags/list?last=b>; rel=\"next\"" leads to the same registry once more where the path names it.
-void name_registry_in_link(http::Fields& fields, std::string_view name) {
+/// "</v2/acme/m/tags/list?last=b>; rel=\"next\"" as the client has to ask for it: with the name of the registry where
+/// its own question had that, and without the prefix, which the next question gets again.
+void name_registry_in_link(http::Fields& fields, const MirrorRegistry& registry, bool is_default) {
   constexpr std::string_view kStart = "</v2/";
   const auto link = fields.find("Link");
   if (!link || !link->starts_with(kStart)) return;
-  fields.set("Link", fmt::format("{}{}/{}", kStart, name, link->substr(kStart.size())));
+  auto path = link->substr(kStart.size());
+  if (const auto prefix = registry.prefix + "/"; path.starts_with(prefix)) path.remove_prefix(prefix.size());
+  fields.set("Link", fmt::format("{}{}{}", kStart, is_default ? "" : registry.name + "/", path));
 }
 
 }  // namespace
@@ -82,7 +85,7 @@ async::awaitable<http::Response> Mirror::answer(http::Request& request, PolicyPt
                                                .is_private = is_our_login},
                                               std::move(policy));
   response.fields.set("OCI-Namespace", registry.name);
-  if (!route->is_default) name_registry_in_link(response.fields, registry.name);
+  name_registry_in_link(response.fields, registry, route->is_default);
   co_return response;
 }
 

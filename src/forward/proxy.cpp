@@ -195,7 +195,7 @@ Result<void> Proxy::clear_cache() {
     return fail(Code::bad_request, Origin::client, "cache disabled");
   if (!is_running_) return fail(Code::shutting_down, Origin::internal, "the proxy does not run");
   // On a core and not on a context of our own: the store's thread may still be in it when the answer is there.
-  auto cleared = asio::co_spawn(parts_->cores[0].executor(), store_->clear(), asio::use_future);
+  auto cleared = asio::co_spawn(parts_->cores[0].executor(), store_->clear_unpinned(), asio::use_future);
   if (auto done = cleared.get(); !done) return done;
   cache_counters_.reset(store_->status());
   return {};

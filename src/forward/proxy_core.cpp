@@ -103,7 +103,7 @@ ProxyCore::ProxyCore(async::Core& core, ProxyShared& shared, PolicyPtr policy)
       content_sender_(sender_, client_, connector_, policy_),
       server_(server_limits(shared.settings.proxy.timeouts)),
       forwarder_(core.executor(),
-                 {sender_, content_sender_, connector_, shared.store, *shared.cache_counters, *shared.invalidations,
+                 {sender_, content_sender_, shared.store, *shared.cache_counters, *shared.invalidations,
                   shared.accepted, shared.silent, shared.unfit, shared.settings.proxy.timeouts.tunnel_idle}),
       mirror_(forwarder_, shared.mirror),
       tunnels_({.connector = connector_,

@@ -47,6 +47,8 @@ http::OutgoingRequest redirected(const http::OutgoingRequest& request, const htt
                              .path = to.target,
                              .fields = request.fields,
                              .informational = request.informational};
+  // For the proxy that the last request went by: the next one goes by its own way.
+  next.fields.remove("Proxy-Authorization");
   if (is_same_origin(from, to)) {
     next.secret_fields = request.secret_fields;
     return next;

@@ -8,18 +8,23 @@
 
 namespace propeller::forward {
 
+async::awaitable<Result<http::ClientResponse>> RegistryHops::ask(http::Destination destination,
+                                                                 http::OutgoingRequest& request) const {
+  connector_.route(destination, request);
+  co_return co_await client_.send(destination, request);
+}
+
 async::awaitable<Result<http::ClientResponse>> RegistryHops::send(const MirrorRegistry* registry, const http::Uri& to,
                                                                   http::OutgoingRequest& request) const {
   const auto& access = policy_->access;
   const bool is_own = registry != nullptr && registry->is_at(to.host, to.port);
   const auto verdict = is_own ? access.check_configured_host(to.host) : access.check_host(to.host, to.port);
   if (!verdict.is_allowed) co_return fail(Code::not_allowed, Origin::client, std::string(verdict.reason));
-  http::Destination destination{.scheme = to.scheme,
-                                .host = to.host,
-                                .port = to.port,
-                                .tls_profile = registry != nullptr ? registry->name : std::string()};
-  connector_.route(destination, request);
-  co_return co_await client_.send(destination, request);
+  co_return co_await ask({.scheme = to.scheme,
+                          .host = to.host,
+                          .port = to.port,
+                          .tls_profile = registry != nullptr ? registry->name : std::string()},
+                         request);
 }
 
 async::awaitable<Result<http::ClientResponse>> RegistryHops::follow(const MirrorRegistry* registry, http::Uri at,

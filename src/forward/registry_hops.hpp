@@ -18,6 +18,9 @@ class RegistryHops {
       : client_(client), connector_(connector), policy_(std::move(policy)) {}
 
   void set_policy(PolicyPtr policy) { policy_ = std::move(policy); }
+  /// By way of the upstream proxy where `destination` is reached by that.
+  [[nodiscard]] async::awaitable<Result<http::ClientResponse>> ask(http::Destination destination,
+                                                                   http::OutgoingRequest& request) const;
   /// `registry` is null for one that the client itself named.
   [[nodiscard]] async::awaitable<Result<http::ClientResponse>> send(const MirrorRegistry* registry, const http::Uri& to,
                                                                     http::OutgoingRequest& request) const;

@@ -21,7 +21,7 @@ std::string repository_in(std::string_view path) {
 
 RegistrySender::RegistrySender(const async::asio::any_io_executor& executor, http::Client& client, Connector& connector,
                                PolicyPtr policy, std::shared_ptr<const MirrorTable> table)
-    : client_(client), hops_(client, connector, std::move(policy)), table_(std::move(table)) {
+    : hops_(client, connector, std::move(policy)), table_(std::move(table)) {
   if (!table_) return;
   for (const auto& registry : table_->all()) logins_.try_emplace(registry.get(), executor, *registry, hops_);
 }
@@ -32,7 +32,7 @@ async::awaitable<void> RegistrySender::stop() {
 
 async::awaitable<Answer> RegistrySender::send(const http::Destination& destination, http::OutgoingRequest& request) {
   const auto* registry = table_ && !destination.tls_profile.empty() ? table_->find(destination.tls_profile) : nullptr;
-  if (registry == nullptr) co_return co_await client_.send(destination, request);
+  if (registry == nullptr) co_return co_await hops_.ask(destination, request);
   auto answer = co_await send_with_login(*registry, destination, request);
   if (!answer) co_return answer;
   registry->limit.note(answer->fields);
@@ -48,13 +48,13 @@ async::awaitable<Answer> RegistrySender::send(const http::Destination& destinati
 async::awaitable<Answer> RegistrySender::send_with_login(const MirrorRegistry& registry,
                                                          const http::Destination& destination,
                                                          http::OutgoingRequest& request) {
-  if (request.fields.contains("Authorization")) co_return co_await client_.send(destination, request);
+  if (request.fields.contains("Authorization")) co_return co_await hops_.ask(destination, request);
   auto& login = logins_.at(&registry);
   const auto repository = repository_in(request.path);
   const auto prepared = co_await login.prepare(repository);
   const auto sent = prepared.value_or("");
   if (!sent.empty()) request.fields.set("Authorization", sent);
-  auto answer = co_await client_.send(destination, request);
+  auto answer = co_await hops_.ask(destination, request);
   if (!answer || answer->status != kUnauthorized) co_return answer;
   const auto better = co_await login.answer(repository, answer->fields.joined("WWW-Authenticate"), sent);
   if (!better) {
@@ -64,7 +64,7 @@ async::awaitable<Answer> RegistrySender::send_with_login(const MirrorRegistry& r
   if (!better || better->empty()) co_return answer;
   co_await pass_over(std::move(*answer));
   request.fields.set("Authorization", *better);
-  co_return co_await client_.send(destination, request);
+  co_return co_await hops_.ask(destination, request);
 }
 
 }  // namespace propeller::forward

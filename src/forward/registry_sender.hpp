@@ -31,7 +31,6 @@ class RegistrySender final : public http::Sender {
                                                                  const http::Destination& destination,
                                                                  http::OutgoingRequest& request);
 
-  http::Client& client_;
   RegistryHops hops_;
   const std::shared_ptr<const MirrorTable> table_;  ///< null: there is no mirror
   std::unordered_map<const MirrorRegistry*, RegistryLogin> logins_;

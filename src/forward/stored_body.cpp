@@ -41,4 +41,11 @@ http::Response response_from(const StoredContent& content, CacheAnswer answer, h
   return response;
 }
 
+http::Response not_in_cache() {
+  constexpr int kGatewayTimeout = 504;
+  auto response = http::text_response(kGatewayTimeout, "propeller-proxy: not in the cache, and only-if-cached\n");
+  response.fields.add_view("Cache-Status", "propeller-proxy; detail=only-if-cached");
+  return response;
+}
+
 }  // namespace propeller::forward

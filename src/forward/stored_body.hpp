@@ -24,5 +24,7 @@ struct StoredContent {
 [[nodiscard]] http::Response response_from(const StoredContent& content, CacheAnswer answer, http::Method method);
 /// A response without bytes. Of HEAD with the length that GET would have.
 [[nodiscard]] http::Response without_body(CacheAnswer answer, http::Method method, std::optional<std::uint64_t> size);
+/// To who wants only what is here (RFC 9111 section 5.2.1.7), and it is not.
+[[nodiscard]] http::Response not_in_cache();
 
 }  // namespace propeller::forward

@@ -7,6 +7,7 @@
 #include "forward/cached_responses.hpp"
 #include "forward/forwarder.hpp"
 #include "forward/silence.hpp"
+#include "forward/stored_body.hpp"
 #include "registry/kept_tag.hpp"
 #include "registry/retry.hpp"
 
@@ -45,12 +46,10 @@ async::awaitable<void> erase_below(store::ContentStore& store, std::string prefi
   for (std::size_t page = 0; page < kPagesMax; ++page) {
     const auto entries = co_await store.list_entries(prefix, after, kPageEntries);
     if (!entries || entries->empty()) co_return;
-    std::vector<std::string> meant;
     for (const auto& entry : *entries) {
-      if (is_meant(entry.key)) meant.push_back(entry.key);
+      if (is_meant(entry.key)) (void)co_await store.erase_entry(entry.key);
     }
     after = entries->back().key;
-    if (!meant.empty()) (void)co_await store.erase_entries(std::move(meant));
   }
 }
 
@@ -85,6 +84,7 @@ async::awaitable<TagLookup::Outcome> TagLookup::resolve(http::Destination destin
     known->is_stale = true;
     co_return *known;
   }
+  if (cache::request_directives(request_.fields()).only_if_cached) co_return not_in_cache();
   origin_ = std::make_shared<const ContentOrigin>(parts_.client, std::move(destination), out, false);
   auto answer = co_await ask(known.has_value());
   const bool is_silent = !answer || answer->status == kTooManyRequests || answer->status >= kServerErrors;

@@ -93,9 +93,7 @@ async::awaitable<std::optional<Digest>> KeptContent::find_tag(std::string url) {
 }
 
 async::awaitable<void> KeptContent::forget_tag(std::string url) {
-  std::vector<std::string> keys;
-  for (auto& entry : co_await list_tag(std::move(url))) keys.push_back(std::move(entry.key));
-  if (!keys.empty()) (void)co_await store_.erase_entries(std::move(keys));
+  for (auto& entry : co_await list_tag(std::move(url))) (void)co_await store_.erase_entry(std::move(entry.key));
 }
 
 void KeptContent::keep_document(const std::vector<std::string>& keys, Document document) {

@@ -199,12 +199,12 @@ async::awaitable<Result<std::vector<Entry>>> ContentStore::list_entries(std::str
   return state_->entries.list(std::move(prefix), std::move(after), std::min(count, kPageMax));
 }
 
-async::awaitable<Result<ContentStore::Erased>> ContentStore::erase_entries(std::vector<std::string> keys) {
+async::awaitable<Result<ContentStore::Erased>> ContentStore::erase_unpinned(std::vector<std::string> keys) {
   if (keys.size() > kPageMax) co_return fail(Code::limit_exceeded, Origin::internal, "too many keys at once");
-  Erased erased{.entries = keys.size()};
-  const auto unnamed = co_await state_->entries.erase_all(std::move(keys));
-  if (!unnamed) co_return std::unexpected(unnamed.error());
-  co_return co_await async::offload(state_->pool, [&depot = state_->depot, digests = *unnamed, erased]() mutable {
+  const auto gone = co_await state_->entries.erase_unpinned(std::move(keys));
+  if (!gone) co_return std::unexpected(gone.error());
+  Erased erased{.entries = gone->keys.size()};
+  co_return co_await async::offload(state_->pool, [&depot = state_->depot, digests = gone->unnamed, erased]() mutable {
     for (const BlobDigest& digest : digests) {
       const auto row = depot.catalogue().row(digest);
       if (!row || row->is_pinned) continue;
@@ -231,8 +231,8 @@ async::awaitable<Result<SweepProgress>> ContentStore::go_on(std::shared_ptr<Stor
   co_return co_await async::offload(state_->pool, [sweep = std::move(sweep)] { return sweep->step(); });
 }
 
-async::awaitable<Result<void>> ContentStore::clear() {
-  if (auto cleared = co_await state_->entries.clear(); !cleared) co_return cleared;
+async::awaitable<Result<void>> ContentStore::clear_unpinned() {
+  if (auto cleared = co_await state_->entries.clear_unpinned(); !cleared) co_return cleared;
   co_return co_await async::offload(state_->pool, [&depot = state_->depot] {
     for (const BlobDigest& digest : depot.catalogue().unpinned()) depot.remove(digest);
     return Result<void>();

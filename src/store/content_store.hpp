@@ -141,10 +141,10 @@ class ContentStore {
     std::uint64_t blobs = 0;  ///< that no other entry named, and that were not pinned
     std::uint64_t bytes = 0;
   };
-  /// Those of at most kPageMax keys.
-  [[nodiscard]] async::awaitable<Result<Erased>> erase_entries(std::vector<std::string> keys);
-  /// Every entry and every blob that is not pinned.
-  [[nodiscard]] async::awaitable<Result<void>> clear();
+  /// Those of at most kPageMax keys. What is pinned keeps its names, by which alone clients reach it.
+  [[nodiscard]] async::awaitable<Result<Erased>> erase_unpinned(std::vector<std::string> keys);
+  /// Every blob that is not pinned, and every entry that names none which is.
+  [[nodiscard]] async::awaitable<Result<void>> clear_unpinned();
 
   // Upkeep. A step at a time: who asks for no more steps has ended it.
 

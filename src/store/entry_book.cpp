@@ -45,6 +45,7 @@ Error not_open() { return {Code::io, Origin::internal, "the store is not open"};
 
 Result<void> EntryBook::load() {
   const std::scoped_lock lock(mutex_);
+  keys_.clear();
   return depot_.index().for_each_key([this](std::string_view key) { keys_.insert(hash_of(key)); });
 }
 
@@ -109,25 +110,23 @@ async::awaitable<Result<std::vector<Entry>>> EntryBook::list(std::string prefix,
   });
 }
 
-async::awaitable<Result<std::vector<BlobDigest>>> EntryBook::erase_all(std::vector<std::string> keys) {
-  if (!depot_.is_open()) co_return std::vector<BlobDigest>();
-  for (const auto& key : keys) forget(key);
-  const auto unnamed = std::make_shared<std::vector<BlobDigest>>();
+async::awaitable<Result<StoreIndex::ErasedEntries>> EntryBook::erase_unpinned(std::vector<std::string> keys) {
+  if (!depot_.is_open()) co_return StoreIndex::ErasedEntries();
+  const auto gone = std::make_shared<StoreIndex::ErasedEntries>();
   auto erased = co_await committed(
-      [this, keys, unnamed](auto done) { return depot_.index().erase_entries(keys, unnamed, std::move(done)); });
+      [this, keys, gone](auto done) { return depot_.index().erase_unpinned_entries(keys, gone, std::move(done)); });
   if (!erased) co_return std::unexpected(erased.error());
-  for (const auto& key : keys) forget(key);  // a find() may have read it just before
-  co_return std::move(*unnamed);
+  for (const auto& key : gone->keys) forget(key);
+  co_return std::move(*gone);
 }
 
-async::awaitable<Result<void>> EntryBook::clear() {
+async::awaitable<Result<void>> EntryBook::clear_unpinned() {
   if (!depot_.is_open()) co_return Result<void>();
-  auto cleared = co_await committed([this](auto done) { return depot_.index().erase_all_entries(std::move(done)); });
+  auto cleared =
+      co_await committed([this](auto done) { return depot_.index().erase_all_unpinned_entries(std::move(done)); });
   if (!cleared) co_return cleared;
   hot_.clear();
-  const std::scoped_lock lock(mutex_);
-  keys_.clear();
-  co_return Result<void>();
+  co_return co_await async::offload(pool_, [this] { return load(); });
 }
 
 bool EntryBook::has_body(const Entry& entry) const {

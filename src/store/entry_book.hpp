@@ -24,6 +24,7 @@ class EntryBook {
   EntryBook(Depot& depot, boost::asio::thread_pool& pool, std::size_t hot_bytes_max)
       : depot_(depot), pool_(pool), hot_(hot_bytes_max) {}
 
+  /// What there is by the index, instead of what was known.
   [[nodiscard]] Result<void> load();
 
   /// In the place of `before`, or of whatever is there when that is null.
@@ -34,9 +35,9 @@ class EntryBook {
   [[nodiscard]] async::awaitable<Result<bool>> erase(std::string key);
   [[nodiscard]] async::awaitable<Result<std::vector<Entry>>> list(std::string prefix, std::string after,
                                                                   std::size_t count);
-  /// The blobs that these named and no other entry does.
-  [[nodiscard]] async::awaitable<Result<std::vector<BlobDigest>>> erase_all(std::vector<std::string> keys);
-  [[nodiscard]] async::awaitable<Result<void>> clear();
+  /// Those of them that do not name pinned content.
+  [[nodiscard]] async::awaitable<Result<StoreIndex::ErasedEntries>> erase_unpinned(std::vector<std::string> keys);
+  [[nodiscard]] async::awaitable<Result<void>> clear_unpinned();
   [[nodiscard]] std::size_t size() const;
   [[nodiscard]] std::size_t memory_bytes() const;
 

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <system_error>
 #include <vector>
 
@@ -16,6 +17,8 @@ namespace {
 constexpr std::size_t kImportPieceBytes = 256 * 1024;
 constexpr std::size_t kHexDigits = 64;
 constexpr std::size_t kOldNameBytes = 64;
+// The old cache kept answers to ranges, too; here a digest vouches for the whole.
+constexpr int kOk = 200;
 
 std::uint64_t big_endian(std::string_view bytes) {
   std::uint64_t value = 0;
@@ -72,8 +75,8 @@ std::optional<OldEntry> open_old(const std::filesystem::path& path) {
 }
 
 async::awaitable<Result<std::shared_ptr<const OpenBlob>>> copy_body(const OldEntry& old, BlobWriter& writer) {
-  auto begun = co_await writer.begin(
-      {.status = old.head.status, .header_text = old.header_text, .length = old.body_bytes, .validator = {}});
+  auto begun =
+      co_await writer.begin({.status = kOk, .header_text = old.header_text, .length = old.body_bytes, .validator = {}});
   if (!begun) co_return std::unexpected(begun.error());
   while (writer.offset() < old.body_bytes) {
     const std::uint64_t left = old.body_bytes - writer.offset();
@@ -89,6 +92,19 @@ async::awaitable<Result<std::shared_ptr<const OpenBlob>>> copy_body(const OldEnt
   co_return co_await writer.finish();
 }
 
+/// What was said to the one client that fetched it, or about the message it came in: neither is for those who get it
+/// from here.
+bool is_of_one_message(std::string_view name) {
+  constexpr std::string_view kProxy = "proxy-";
+  constexpr std::array<std::string_view, 11> kNames{
+      "authentication-info", "connection", "content-length", "content-range",     "keep-alive", "set-cookie",
+      "set-cookie2",         "te",         "trailer",        "transfer-encoding", "upgrade"};
+  std::string lower(name);
+  std::ranges::transform(lower, lower.begin(),
+                         [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c; });
+  return lower.starts_with(kProxy) || std::ranges::find(kNames, lower) != kNames.end();
+}
+
 async::awaitable<void> put_entries(const OldEntry& old, const BlobDigest& digest, std::string_view key,
                                    ContentStore& store) {
   for (auto& url : urls_of_old_key(key)) {
@@ -96,7 +112,7 @@ async::awaitable<void> put_entries(const OldEntry& old, const BlobDigest& digest
     static_cast<void>(co_await store.put_entry({.key = std::move(url),
                                                 .digest = digest,
                                                 .size = old.body_bytes,
-                                                .status = old.head.status,
+                                                .status = kOk,
                                                 .header_text = old.header_text,
                                                 .note = {},
                                                 .stored_at = old.head.stored_at,
@@ -144,9 +160,7 @@ std::optional<OldHead> parse_old_head(std::string_view bytes) {
   const std::uint64_t status = big_endian(bytes.substr(0, 4));
   const std::uint64_t header_bytes = big_endian(bytes.substr(12, 4));
   if (status < 200 || status > 299 || header_bytes > OldHead::kHeaderBytesMax) return std::nullopt;
-  return OldHead{.status = static_cast<int>(status),
-                 .stored_at = static_cast<std::int64_t>(big_endian(bytes.substr(4, 8))),
-                 .header_bytes = header_bytes};
+  return OldHead{.stored_at = static_cast<std::int64_t>(big_endian(bytes.substr(4, 8))), .header_bytes = header_bytes};
 }
 
 std::optional<std::string> convert_old_headers(std::string_view text) {
@@ -162,6 +176,7 @@ std::optional<std::string> convert_old_headers(std::string_view text) {
     const std::string_view value = line.substr(colon + 1);
     if (!std::ranges::all_of(name, is_token)) return std::nullopt;
     if (value.find_first_of(std::string_view("\r\0", 2)) != std::string_view::npos) return std::nullopt;
+    if (is_of_one_message(name)) continue;
     converted.append(name).append(": ").append(value).append("\r\n");
   }
   return converted;

@@ -19,7 +19,6 @@ struct OldHead {
   static constexpr std::size_t kFixedBytes = 16;
   static constexpr std::size_t kHeaderBytesMax = 1024 * 1024;
 
-  int status = 0;
   std::int64_t stored_at = 0;
   std::uint64_t header_bytes = 0;
 };
@@ -28,7 +27,8 @@ struct OldHead {
 /// Source: an old entry is status (4 bytes), time (8), length of the header block (4), all big-endian, then the header
 /// block ("Name:value\n" a line) and the body. Beside it, `<name>.meta` is its key: host, port and path.
 [[nodiscard]] std::optional<OldHead> parse_old_head(std::string_view bytes);
-/// "Name:value\n" lines as the store's "Name: value\r\n"; nullopt for a line that is no header field.
+/// "Name:value\n" lines as the store's "Name: value\r\n", without cookies and what else was for one client or one
+/// message; nullopt for a line that is no header field.
 [[nodiscard]] std::optional<std::string> convert_old_headers(std::string_view text);
 /// The digest that a key names: `sha256:<hex>`, or `/<64 hex digits>/` as in a registry's own storage.
 [[nodiscard]] std::optional<BlobDigest> digest_in_key(std::string_view key);

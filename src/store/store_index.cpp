@@ -1,5 +1,7 @@
 #include "store/store_index.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <array>
 #include <limits>
@@ -106,16 +108,18 @@ Result<void> write_entry(db::Connection& connection, const Entry& entry) {
       .run();
 }
 
-// Ids grow and go from the lowest, so that first and last tell how many there are at most: no count over the table.
-Result<void> trim_entries(db::Connection& connection, std::size_t entries_max, std::vector<std::string>& dropped) {
-  auto newest = connection.prepare("SELECT max(id) FROM entries");
-  if (!newest) return std::unexpected(newest.error());
-  if (auto row = newest->step(); !row) return std::unexpected(row.error());
-  const std::int64_t limit =
-      newest->number(0) - static_cast<std::int64_t>(std::min<std::size_t>(entries_max, kRowIdMax));
-  auto trim = connection.prepare("DELETE FROM entries WHERE id <= ? RETURNING key");
+/// Of entries: what clients reach pinned content by stays with it.
+constexpr std::string_view kIsUnpinned =
+    "NOT EXISTS (SELECT 1 FROM blobs WHERE blobs.digest = entries.digest AND blobs.pinned)";
+
+/// At most `count` of the oldest.
+Result<void> drop_oldest_entries(db::Connection& connection, std::int64_t count, std::vector<std::string>& dropped) {
+  const auto sql =
+      fmt::format("DELETE FROM entries WHERE id IN (SELECT id FROM entries WHERE {} ORDER BY id LIMIT ?) RETURNING key",
+                  kIsUnpinned);
+  auto trim = connection.prepare(sql);
   if (!trim) return std::unexpected(trim.error());
-  trim->bind(1, limit);
+  trim->bind(1, count);
   for (;;) {
     auto row = trim->step();
     if (!row) return std::unexpected(row.error());
@@ -124,15 +128,18 @@ Result<void> trim_entries(db::Connection& connection, std::size_t entries_max, s
   }
 }
 
-/// Deletes one row; its digest into `digests`.
-Result<void> delete_entry(db::Connection& connection, const std::string& key, std::vector<BlobDigest>& digests) {
-  auto gone = connection.prepare("DELETE FROM entries WHERE key = ? RETURNING digest");
+/// Deletes one row, unless it names pinned content; its digest into `digests`. False when nothing was deleted.
+Result<bool> delete_unpinned_entry(db::Connection& connection, const std::string& key,
+                                   std::vector<BlobDigest>& digests) {
+  const auto sql = fmt::format("DELETE FROM entries WHERE key = ? AND {} RETURNING digest", kIsUnpinned);
+  auto gone = connection.prepare(sql);
   if (!gone) return std::unexpected(gone.error());
   gone->bind(1, key);
-  for (;;) {
+  for (bool is_gone = false;;) {
     auto row = gone->step();
     if (!row) return std::unexpected(row.error());
-    if (!*row) return {};
+    if (!*row) return is_gone;
+    is_gone = true;
     if (gone->is_null(0)) continue;
     if (const auto digest = unpack_digest(gone->bytes(0))) digests.push_back(*digest);
   }
@@ -234,9 +241,25 @@ bool StoreIndex::erase_blobs(std::vector<BlobDigest> digests, OnKey on_entry, Do
       std::move(done));
 }
 
+Result<void> StoreIndex::trim_entries(db::Connection& connection, std::size_t entries_max,
+                                      std::vector<std::string>& dropped) {
+  if (--entry_room_ >= 0) return {};
+  auto there = connection.prepare("SELECT count(*) FROM entries");
+  if (!there) return std::unexpected(there.error());
+  if (auto row = there->step(); !row) return std::unexpected(row.error());
+  const auto most = static_cast<std::int64_t>(std::min<std::size_t>(entries_max, kRowIdMax));
+  entry_room_ = most - there->number(0);
+  if (entry_room_ >= 0) return {};
+  // More than has to go: or a store that is full would be counted with each write.
+  const auto spare = most / kTrimPart;
+  auto trimmed = drop_oldest_entries(connection, spare - entry_room_, dropped);
+  entry_room_ = spare;
+  return trimmed;
+}
+
 bool StoreIndex::put_entry(EntryWrite write, Done done) {
   return database_.submit(
-      [write = std::move(write)](db::Connection& connection) -> Result<void> {
+      [this, write = std::move(write)](db::Connection& connection) -> Result<void> {
         if (write.before) {
           const auto is_same = is_there(connection, *write.before);
           if (!is_same) return std::unexpected(is_same.error());
@@ -258,22 +281,24 @@ bool StoreIndex::erase_entry(std::string key, Done done) {
       std::move(done));
 }
 
-bool StoreIndex::erase_entries(std::vector<std::string> keys, std::shared_ptr<std::vector<BlobDigest>> unnamed,
-                               Done done) {
+bool StoreIndex::erase_unpinned_entries(std::vector<std::string> keys, std::shared_ptr<ErasedEntries> erased,
+                                        Done done) {
   return database_.submit(
-      [keys = std::move(keys), unnamed = std::move(unnamed)](db::Connection& connection) -> Result<void> {
+      [keys = std::move(keys), erased = std::move(erased)](db::Connection& connection) -> Result<void> {
+        *erased = {};
         std::vector<BlobDigest> digests;
         for (const std::string& key : keys) {
-          if (auto deleted = delete_entry(connection, key, digests); !deleted) return deleted;
+          const auto is_gone = delete_unpinned_entry(connection, key, digests);
+          if (!is_gone) return std::unexpected(is_gone.error());
+          if (*is_gone) erased->keys.push_back(key);
         }
         std::ranges::sort(digests);
         const auto [end, last] = std::ranges::unique(digests);
         digests.erase(end, last);
-        unnamed->clear();
         for (const BlobDigest& digest : digests) {
           const auto named = names(connection, digest);
           if (!named) return std::unexpected(named.error());
-          if (!*named) unnamed->push_back(digest);
+          if (!*named) erased->unnamed.push_back(digest);
         }
         return {};
       },
@@ -329,9 +354,12 @@ Result<bool> StoreIndex::is_named(const BlobDigest& digest) {
   return is_named;
 }
 
-bool StoreIndex::erase_all_entries(Done done) {
-  return database_.submit([](db::Connection& connection) { return connection.execute("DELETE FROM entries"); },
-                          std::move(done));
+bool StoreIndex::erase_all_unpinned_entries(Done done) {
+  return database_.submit(
+      [](db::Connection& connection) {
+        return connection.execute(fmt::format("DELETE FROM entries WHERE {}", kIsUnpinned));
+      },
+      std::move(done));
 }
 
 Result<std::shared_ptr<const Entry>> StoreIndex::find_entry(const std::string& key) {

@@ -45,17 +45,21 @@ class StoreIndex {
   struct EntryWrite {
     std::shared_ptr<const Entry> entry;
     std::shared_ptr<const Entry> before;                ///< has to be there still; null: whatever is there
-    std::size_t entries_max = 0;                        ///< the oldest go until there are so many
+    std::size_t entries_max = 0;                        ///< above it the oldest go, and a few more
     std::shared_ptr<std::vector<std::string>> dropped;  ///< their keys, when `done` is called
   };
   /// `done` hears not_found when another entry than `before`, or none, is there.
   bool put_entry(EntryWrite write, Done done);
   bool erase_entry(std::string key, Done done);
-  /// With `done`, `unnamed` has the digests that they named and no other entry does.
-  bool erase_entries(std::vector<std::string> keys, std::shared_ptr<std::vector<BlobDigest>> unnamed, Done done);
+  struct ErasedEntries {
+    std::vector<std::string> keys;    ///< that there were
+    std::vector<BlobDigest> unnamed;  ///< that they named and no other entry does
+  };
+  /// Not those that name pinned content. `erased` is filled when `done` is called.
+  bool erase_unpinned_entries(std::vector<std::string> keys, std::shared_ptr<ErasedEntries> erased, Done done);
   /// Those whose body has no row; their keys.
   bool erase_orphans(std::shared_ptr<std::vector<std::string>> keys, Done done);
-  bool erase_all_entries(Done done);
+  bool erase_all_unpinned_entries(Done done);
 
   /// Null when there is none.
   [[nodiscard]] Result<std::shared_ptr<const Entry>> find_entry(const std::string& key);
@@ -67,7 +71,15 @@ class StoreIndex {
   [[nodiscard]] Result<std::vector<BlobRow>> list_unnamed(const std::optional<BlobDigest>& after, std::size_t count);
 
  private:
-  db::Database database_;
+  /// When the oldest have to go, a part more of all goes: one in so many.
+  static constexpr std::int64_t kTrimPart = 64;
+
+  [[nodiscard]] Result<void> trim_entries(db::Connection& connection, std::size_t entries_max,
+                                          std::vector<std::string>& dropped);
+
+  /// So many writes fit in without another count of what is there: of the index's thread.
+  std::int64_t entry_room_ = 0;
+  db::Database database_;  // last: its thread ends before what it uses does
 };
 
 /// A digest as it stands in the index: one byte for the algorithm, then its bytes.

@@ -64,10 +64,11 @@ TEST_F(ForwardTraffic, AnImportedCacheAnswersAtOnce) {
   const std::string body = "from the old cache";
   const std::string path = "/v2/acme/old/blobs/" + base::sha256(body).to_string();
   const std::string key = "127.0.0.1:" + std::to_string(secure_.port()) + path;
+  // It kept what a range asked for, and what one client was told.
   const std::string head(
-      "\0\0\0\xC8\0\0\0\0\x65\x53\xF1\0\0\0\0\x26"
-      "Content-Type:application/octet-stream\n",
-      16 + 38);
+      "\0\0\0\xCE\0\0\0\0\x65\x53\xF1\0\0\0\0\x57"
+      "Content-Type:application/octet-stream\nSet-Cookie:whose=one\nContent-Range:bytes 0-17/18\n",
+      16 + 87);
   std::filesystem::create_directories(files_ / "old");
   const auto name = "old/" + base::sha256(key).hex();
   support::write_file(files_ / name, head + body);
@@ -83,6 +84,8 @@ TEST_F(ForwardTraffic, AnImportedCacheAnswersAtOnce) {
   start();
   const auto got = curl({"https://" + key});
   EXPECT_TRUE(got.has("X-Cache: HIT")) << got.output;
+  EXPECT_TRUE(got.has(" 200 ")) << got.output;
+  EXPECT_FALSE(got.has("Set-Cookie")) << got.output;
   EXPECT_TRUE(got.has(body));
   EXPECT_EQ(secure_.requests_with("blobs"), 0);
   EXPECT_EQ(run_program({"import-cache", (files_ / "old").string()}, environment()).exit_code, 1)

@@ -96,6 +96,11 @@ class CacheSite {
     store.reset();
   }
   [[nodiscard]] std::uint16_t port() const { return proxy->addresses().at(0).port(); }
+  /// From the next start on. `outer` runs.
+  void go_through(const CacheSite& outer) {
+    settings.proxy.upstream =
+        config::UpstreamProxy{.scheme = config::UpstreamScheme::http, .host = "127.0.0.1", .port = outer.port()};
+  }
 
   [[nodiscard]] boost::asio::thread_pool& pool() { return pool_; }
 

@@ -1,4 +1,6 @@
 // Registries that redirect to their storage: clients that name the registry themselves, not through the mirror.
+#include <gmock/gmock.h>
+
 #include <atomic>
 
 #include "forward/cache_fixture.hpp"
@@ -36,6 +38,21 @@ TEST_F(CacheRedirect, WhatTheStorageSendsIsKeptUnderTheDigest) {
   EXPECT_TRUE(site.get(registry.url(path())).is_hit());
   EXPECT_EQ(registry.request_count(), 1U);
   EXPECT_EQ(storage.request_count(), 1U);
+}
+
+TEST_F(CacheRedirect, ByWayOfAnUpstreamProxyItIsTheSame) {
+  const support::TempDir there;
+  CacheSite outer(there.path());
+  outer.settings.cache.is_enabled = false;
+  outer.start();
+  site.go_through(outer);
+  site.start();
+  EXPECT_EQ(site.get(registry.url(path())).body, kBytes);
+  ASSERT_TRUE(site.has_stored(1));
+  EXPECT_TRUE(site.get(registry.url(path())).is_hit());
+  for (const auto* there_too : {&registry, &storage})
+    EXPECT_THAT(there_too->requests().at(0).field("via"), testing::HasSubstr(",")) << "by way of both";
+  site.stop();
 }
 
 TEST_F(CacheRedirect, CredentialsStayWithTheRegistry) {

@@ -110,6 +110,23 @@ TEST_F(CacheTag, WhoWantsTheRegistrysWordGetsIt) {
   EXPECT_EQ(site.get(tag()).body, manifest_of(2));
 }
 
+// Source: RFC 9111 section 5.2.1.7
+TEST_F(CacheTag, WhoWantsOnlyWhatIsHereCostsTheRegistryNothing) {
+  const std::string only = "Cache-Control: only-if-cached\r\n";
+  const auto by_digest = registry.url("/v2/acme/m/manifests/" + digest_of(manifest_of(1)));
+  site.start();
+  for (const auto& url : {tag(), by_digest}) {
+    const auto got = site.get(url, only);
+    EXPECT_EQ(got.status, 504);
+    EXPECT_EQ(got.field("Cache-Status"), "propeller-proxy; detail=only-if-cached");
+  }
+  EXPECT_EQ(registry.request_count(), 0U);
+  store_tag();
+  const auto asked_before = registry.request_count();
+  for (const auto& url : {tag(), by_digest}) EXPECT_EQ(site.get(url, only).body, manifest_of(1));
+  EXPECT_EQ(registry.request_count(), asked_before);
+}
+
 TEST_F(CacheTag, StaleIsServedWhileTheRegistryCannotSay) {
   site.settings.cache.tag_window = std::chrono::milliseconds(0);
   site.start();

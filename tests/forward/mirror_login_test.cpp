@@ -1,4 +1,6 @@
 // Who logs in to a registry: the caller, or the mirror in its stead.
+#include <gmock/gmock.h>
+
 #include "forward/mirror_fixture.hpp"
 
 namespace propeller::forward {
@@ -73,6 +75,20 @@ TEST_F(MirrorTest, ConfiguredCredentialsLogInAndWhatComesIsForThoseWhoMayUseThem
     site.stop();
     std::filesystem::remove_all(site.options.directory);
   }
+}
+
+TEST_F(MirrorTest, ARegistryBehindAnUpstreamProxyIsLoggedInToAsWell) {
+  const support::TempDir there;
+  CacheSite outer(there.path());
+  outer.start();
+  FakeRegistry private_registry({.auth = FakeAuth::bearer, .username = "ann", .password = "secret"});
+  private_registry.push_blob("acme/m", "private");
+  site.settings.mirror.upstreams = {as_ann(private_registry.url())};
+  site.go_through(outer);
+  site.start();
+  EXPECT_EQ(ask(target("acme/m", "private")).body, "private");
+  EXPECT_THAT(private_registry.requests().back().field("via"), testing::HasSubstr(",")) << "by way of both";
+  site.stop();
 }
 
 // Two names of one registry, each with a login of its own.

@@ -1,4 +1,6 @@
 // Registries that keep their blobs elsewhere: the mirror goes there itself, and keeps what comes under the blob's key.
+#include <gmock/gmock.h>
+
 #include "forward/mirror_fixture.hpp"
 
 namespace propeller::forward {
@@ -34,6 +36,30 @@ TEST_F(MirrorRedirect, TheBytesComeFromTheStorageAndAreKeptUnderTheBlob) {
   ASSERT_EQ(storage.requests().size(), 1U);
   EXPECT_TRUE(storage.requests()[0].target.ends_with("?X-Signature=a%2fb%7E")) << "signed as it stands";
   EXPECT_EQ(hub.requests().size(), 1U);
+}
+
+TEST_F(MirrorRedirect, TheLoginAtAnUpstreamProxyGoesToNobodyElse) {
+  const support::TempDir there;
+  CacheSite outer(there.path());
+  outer.settings.cache.is_enabled = false;  // or it follows redirects itself
+  outer.settings.proxy.users = there / "users";
+  support::write_file(outer.settings.proxy.users, "alice:{SHA}fEqNCco3Yq9h5ZUglD3CZJT4lBs=\n");  // 123456
+  outer.start();
+  redirect("bytes");
+  const auto last = support::FakeRegistry();
+  const auto straight = "http://localhost:" + std::to_string(last.port()) + target("store", "bytes");
+  storage.inject("/v2/store/blobs/", {.kind = FaultKind::redirect, .value = straight});
+  site.go_through(outer);
+  site.settings.proxy.upstream->username = "alice";
+  site.settings.proxy.upstream->password = Secret("123456");
+  site.settings.proxy.no_proxy = {"localhost"};
+  site.start();
+  EXPECT_EQ(ask(target("acme/m", "bytes")).status, 404) << "there it is not";
+  ASSERT_EQ(storage.requests().size(), 1U);
+  EXPECT_THAT(storage.requests()[0].field("via"), testing::HasSubstr(",")) << "by way of both";
+  ASSERT_EQ(last.requests().size(), 1U);
+  EXPECT_EQ(last.requests()[0].field("proxy-authorization"), "");
+  site.stop();
 }
 
 TEST_F(MirrorRedirect, HeadIsFollowedToo) {

@@ -1,4 +1,6 @@
 // The mirror of registries on the proxy's own port, as Docker, containerd and Podman ask it.
+#include <gmock/gmock.h>
+
 #include "forward/mirror_fixture.hpp"
 #include "forward/scripted_origin.hpp"
 
@@ -210,6 +212,25 @@ TEST_F(MirrorTest, TheNextPageOfAListIsOfTheSameRegistry) {
   asked.read_head();
   asked.send("HTTP/1.1 200 OK\r\nLink: </v2/acme/m/tags/list?n=1&last=a>; rel=\"next\"\r\nContent-Length: 2\r\n\r\n{}");
   EXPECT_EQ(read_reply(peer).field("Link"), "</v2/ghcr.io/acme/m/tags/list?n=1&last=a>; rel=\"next\"");
+}
+
+// The next question gets the prefix again.
+TEST_F(MirrorTest, TheNextPageIsAskedForWithoutTheUpstreamsPrefix) {
+  http::PeerListener other;
+  const auto url = "http://127.0.0.1:" + std::to_string(other.port()) + "/team/cache";
+  site.settings.mirror.upstreams = {{.name = "docker.io", .url = url, .ca = {}, .credentials = {}},
+                                    {.name = "ghcr.io", .url = url, .ca = {}, .credentials = {}}};
+  site.start();
+  for (const std::string start : {"/v2/", "/v2/ghcr.io/"}) {
+    auto peer = Peer::connect(site.port());
+    peer.send("GET " + start + "acme/m/tags/list?n=1 HTTP/1.1\r\nHost: site\r\n\r\n");
+    auto asked = other.accept();
+    EXPECT_THAT(asked.read_head(), testing::StartsWith("GET /v2/team/cache/acme/m/tags/list?n=1 "));
+    asked.send(
+        "HTTP/1.1 200 OK\r\nConnection: close\r\nLink: </v2/team/cache/acme/m/tags/list?n=1&last=a>; rel=\"next\"\r\n"
+        "Content-Length: 2\r\n\r\n{}");
+    EXPECT_EQ(read_reply(peer).field("Link"), "<" + start + "acme/m/tags/list?n=1&last=a>; rel=\"next\"");
+  }
 }
 
 TEST_F(MirrorTest, SaysWhatTheRegistryLetsItPull) {

@@ -176,7 +176,13 @@ TEST_F(StoreTest, ClearingTakesEverythingButWhatIsPinned) {
   put("aaaaaaaaaa");
   put("bbbbbbbbbb");
   ASSERT_TRUE(run(store_->pin_blob(digest_of("aaaaaaaaaa"), true)));
-  ASSERT_TRUE(run(store_->clear()));
+  for (const char* body : {"aaaaaaaaaa", "bbbbbbbbbb"})
+    ASSERT_TRUE(run(store_->put_entry({.key = body, .digest = digest_of(body), .size = 10})));
+  ASSERT_TRUE(run(store_->put_entry({.key = "a tag"})));
+  ASSERT_TRUE(run(store_->clear_unpinned()));
+  EXPECT_EQ(store_->status().entries, 1U);
+  EXPECT_NE(run(store_->find_entry("aaaaaaaaaa")).value(), nullptr) << "by its name alone clients reach it";
+  EXPECT_EQ(run(store_->find_entry("a tag")).value(), nullptr);
   EXPECT_NE(find(digest_of("aaaaaaaaaa")), nullptr);
   EXPECT_EQ(find(digest_of("bbbbbbbbbb")), nullptr);
   EXPECT_EQ(store_->status().bytes, 10U);

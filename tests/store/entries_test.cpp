@@ -128,6 +128,37 @@ TEST_F(EntriesTest, TheOldestGoWhenThereAreTooMany) {
   EXPECT_EQ(store_->status().entries, 3U);
 }
 
+TEST_F(EntriesTest, OneThatIsWrittenManyTimesCountsOnce) {
+  options_.entries_max = 3;
+  open();
+  for (const char* key : {"first", "second", "third"}) ASSERT_TRUE(put_entry(entry_of(key)));
+  for (int i = 0; i < 20; ++i) ASSERT_TRUE(put_entry(entry_of("third")));
+  EXPECT_EQ(keys("", "", 10), (std::vector<std::string>{"first", "second", "third"}));
+}
+
+TEST_F(EntriesTest, ThoseOfPinnedContentAreNotTheOldest) {
+  options_.entries_max = 3;
+  open();
+  put("body");
+  ASSERT_TRUE(run(store_->pin_blob(digest_of("body"), true)));
+  ASSERT_TRUE(put_entry(entry_of("pinned", digest_of("body"))));
+  for (int i = 0; i < 5; ++i) ASSERT_TRUE(put_entry(entry_of("key " + std::to_string(i))));
+  EXPECT_EQ(keys("", "", 10), (std::vector<std::string>{"key 3", "key 4", "pinned"}));
+}
+
+TEST_F(EntriesTest, AFullStoreGoesOnWithTheNewestAndSomeRoom) {
+  options_.entries_max = 128;
+  open();
+  for (int i = 100; i < 400; ++i) {
+    ASSERT_TRUE(put_entry(entry_of("key " + std::to_string(i))));
+    ASSERT_LE(store_->status().entries, 128U);
+  }
+  const auto left = keys("", "", 200);
+  EXPECT_GE(left.size(), 126U);
+  EXPECT_EQ(left.back(), "key 399");
+  EXPECT_EQ(left.front(), "key " + std::to_string(400 - left.size()));
+}
+
 TEST_F(EntriesTest, MoreThanTheHotOnesAreStillFound) {
   open();
   const std::size_t count = 3 * ContentStore::kHotBytesMax / Entry::kTextBytesMax;

@@ -160,6 +160,13 @@ TEST(OldHead, HeaderLinesThatWouldForgeOthersAreRefused) {
   EXPECT_FALSE(convert_old_headers("A:b\rB:c\n"));
 }
 
+TEST(OldHead, WhatWasForOneClientOrOneMessageIsLeftOut) {
+  EXPECT_EQ(convert_old_headers("Set-Cookie:a=b\nETag:\"e\"\nset-cookie2:c\nProxy-Authenticate:Basic\n"
+                                "Authentication-Info:x\nContent-Length:1\nCONTENT-RANGE:bytes 0-0/1\n"
+                                "Connection:close\nTransfer-Encoding:chunked\n"),
+            "ETag: \"e\"\r\n");
+}
+
 TEST(OldHead, AKeyIsWhatClientsAskFor) {
   using Urls = std::vector<std::string>;
   EXPECT_EQ(urls_of_old_key("Example.org:443/A?b"), Urls{"https://example.org/A?b"});

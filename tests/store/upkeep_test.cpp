@@ -84,11 +84,13 @@ TEST_F(UpkeepTest, ErasedEntriesTakeTheBlobsThatNobodyElseNames) {
   name("three", "bb");
   name("four", "ccc");
   ASSERT_TRUE(run(store_->pin_blob(digest_of("ccc"), true)));
-  const auto erased = run(store_->erase_entries({"one", "three", "four"}));
+  const auto erased = run(store_->erase_unpinned({"one", "three", "four"}));
   ASSERT_TRUE(erased);
+  EXPECT_EQ(erased->entries, 2U);
   EXPECT_EQ(erased->blobs, 1U);
   EXPECT_EQ(erased->bytes, 2U);
   EXPECT_FALSE(is_there("one"));
+  EXPECT_TRUE(is_there("four")) << "pinned: by its name alone clients reach it";
   EXPECT_TRUE(is_there("two"));
   EXPECT_TRUE(store_->has_blob(digest_of("a"))) << "two names it";
   EXPECT_FALSE(store_->has_blob(digest_of("bb")));
@@ -111,7 +113,7 @@ TEST_F(UpkeepTest, ABlobIsErasedUnlessItIsNamedOrPinned) {
 
 TEST_F(UpkeepTest, MoreKeysThanAPageAreRefused) {
   open();
-  EXPECT_EQ(run(store_->erase_entries(std::vector<std::string>(ContentStore::kPageMax + 1, "k"))).error().code,
+  EXPECT_EQ(run(store_->erase_unpinned(std::vector<std::string>(ContentStore::kPageMax + 1, "k"))).error().code,
             Code::limit_exceeded);
 }
 
