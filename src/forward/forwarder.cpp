@@ -65,6 +65,17 @@ Result<http::OutgoingRequest> outgoing(http::Request& request, const Target& tar
   return out;
 }
 
+/// To a request that came to count its way, and goes no further. Source: RFC 9110 section 7.6.2
+http::Response answer_of_last_hop(http::Method method) {
+  constexpr int kNoContent = 204, kMethodNotAllowed = 405;
+  auto response =
+      method == http::Method::options
+          ? http::Response{.status = kNoContent}
+          : http::text_response(kMethodNotAllowed, "propeller-proxy: TRACE ends here and is not answered\n");
+  response.fields.add_view("Allow", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS, CONNECT");
+  return response;
+}
+
 bool is_safe(http::Method method) {
   return method == http::Method::get || method == http::Method::head || method == http::Method::options ||
          method == http::Method::trace || method == http::Method::connect;
@@ -251,6 +262,10 @@ async::awaitable<http::Response> Forwarder::look_further(http::Request& request,
   }
   auto out = outgoing(request, target, *policy);
   if (!out) co_return error_response(out.error());
+  const auto forwards = http::count_max_forwards(request.head().method, out->fields);
+  if (forwards == http::Forwards::answer) co_return answer_of_last_hop(request.head().method);
+  if (forwards == http::Forwards::invalid)
+    co_return error_response({Code::bad_request, Origin::client, "Max-Forwards is no number"});
   http::Destination destination{
       .scheme = target.scheme, .host = target.host, .port = target.port, .tls_profile = target.registry};
   if (!out->upgrade.empty()) destination.http2 = http::Http2Use::never;

@@ -14,11 +14,8 @@ bool is_broken_connection(const Error& error) {
                                               error.code == Code::disconnected || error.code == Code::tls_failed);
 }
 
-/// Asking again is harmless: nothing was sent that would count twice, or twice is as good as once.
-bool may_ask_again(const OutgoingRequest& request) {
-  const bool has_body = request.body != nullptr && request.body->length() != 0;
-  return !has_body || is_idempotent(parse_method(request.method));
-}
+/// Twice is as good as once. Source: RFC 9110 section 9.2.2
+bool may_ask_again(const OutgoingRequest& request) { return is_idempotent(parse_method(request.method)); }
 
 }  // namespace
 
@@ -37,9 +34,8 @@ awaitable<Result<ClientResponse>> Client::send(const Destination& destination, O
     const bool has_body = request.body != nullptr;
     auto attempt = co_await connection->exchange(destination.scheme, request);
     const bool is_body_there = has_body == (request.body != nullptr);
-    if (attempt.response || !attempt.was_unworked || !is_body_there || !may_ask_again(request)) {
-      co_return std::move(attempt.response);
-    }
+    const bool is_asked_again = attempt.was_unworked || (attempt.was_cut_off && may_ask_again(request));
+    if (attempt.response || !is_asked_again || !is_body_there) co_return std::move(attempt.response);
   } else if (const auto idle = pool_->take(key)) {
     auto response = co_await idle->exchange(request);
     const bool is_asked_again =

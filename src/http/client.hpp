@@ -109,7 +109,8 @@ class ClientPool;
 ///           connector; all of Origin::upstream. What the request's body fails with keeps its own origin.
 /// Retry:    once, on a new connection, when one from the pool turned out to be closed before a byte of a response
 /// came:
-///           for a request without a body, or an idempotent one of whose body nothing was read.
+///           for an idempotent request of whose body nothing was read. Any other, where an upstream of HTTP/2 says that
+///           it has not worked on it.
 /// Threads:  one core.
 /// Lifetime: outlives the responses' bodies; stop() before the end.
 /// Source:   RFC 9110, 9112, 9113

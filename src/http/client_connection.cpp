@@ -81,8 +81,8 @@ ClientConnection::~ClientConnection() {
 awaitable<Result<ClientResponse>> ClientConnection::exchange(OutgoingRequest& request) {
   const Method asked = parse_method(request.method);
   ++served_;
-  is_keep_alive_ = is_sending_ = is_send_broken_ = is_response_whole_ = has_response_begun_ = is_body_touched_ =
-      is_answer_late_ = has_body_failed_ = false;
+  is_keep_alive_ = is_sending_ = is_send_broken_ = is_response_whole_ = has_response_begun_ = is_answered_ =
+      is_body_touched_ = is_answer_late_ = has_body_failed_ = false;
   finder_.reset();
   stream_->set_timeouts({.read = pool_.limits().first_byte_timeout, .write = pool_.limits().write_timeout});
   if (auto sent = co_await send_head(request); !sent) co_return std::unexpected(sent.error());
@@ -149,7 +149,7 @@ awaitable<void> ClientConnection::send_body(std::shared_ptr<ClientConnection> se
     }
   }
   if (self->is_response_whole_) self->give_back();
-  if (!self->is_send_broken_ && !self->has_response_begun_) co_await self->await_answer();
+  if (!self->is_send_broken_ && !self->is_answered_) co_await self->await_answer();
 }
 
 awaitable<Result<void>> ClientConnection::copy_body(BodySource& body, bool is_chunked) {
@@ -178,12 +178,12 @@ awaitable<Result<void>> ClientConnection::copy_body(BodySource& body, bool is_ch
   co_return co_await stream_->write(last);
 }
 
-/// Cuts a connection on which no response begins in time. A response that comes cancels the timer.
+/// Cuts a connection on which no response comes in time: an interim one is none. One that comes cancels the timer.
 awaitable<void> ClientConnection::await_answer() {
   answer_timer_.expires_after(pool_.limits().first_byte_timeout);
   boost::system::error_code cancelled;
   co_await answer_timer_.async_wait(async::asio::redirect_error(async::asio::use_awaitable, cancelled));
-  if (cancelled || has_response_begun_) co_return;
+  if (cancelled || is_answered_) co_return;
   is_answer_late_ = true;
   stream_->close();
 }
@@ -196,7 +196,10 @@ awaitable<Result<ParsedResponse>> ClientConnection::read_final_head(OutgoingRequ
     if (status == 101 && request.upgrade.empty()) {
       co_return fail(Code::protocol_error, Origin::upstream, "switching protocols, which nobody asked for");
     }
-    if (status >= 200 || status == 101) co_return parsed;
+    if (status >= 200 || status == 101) {
+      is_answered_ = true;
+      co_return parsed;
+    }
     if (informational == pool_.limits().informational_max) {
       co_return fail(Code::limit_exceeded, Origin::upstream, "too many informational responses");
     }

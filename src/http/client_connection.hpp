@@ -59,7 +59,8 @@ class ClientConnection : public std::enable_shared_from_this<ClientConnection> {
   Error body_error_;                        ///< why the request's body could not be sent whole
   std::uint64_t served_ = 0;
   bool is_keep_alive_ = false, is_sending_ = false, is_send_broken_ = false, is_response_whole_ = false,
-       has_response_begun_ = false, is_body_touched_ = false, is_answer_late_ = false, has_body_failed_ = false;
+       has_response_begun_ = false, is_answered_ = false, is_body_touched_ = false, is_answer_late_ = false,
+       has_body_failed_ = false;
 };
 
 }  // namespace propeller::http

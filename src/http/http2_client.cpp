@@ -51,7 +51,9 @@ class Http2ClientConnection::Body final : public BodySource {
     if (!exchange_->is_input_over() || !exchange_->is_output_ended()) exchange_->reset(NGHTTP2_CANCEL);
   }
   awaitable<Result<std::string_view>> read(std::size_t max) override {
-    return exchange_->read(max, connection_->pool_.limits().read_timeout);
+    auto piece = co_await exchange_->read(max, connection_->pool_.limits().read_timeout);
+    if (!piece) connection_->note(piece.error());
+    co_return piece;
   }
   [[nodiscard]] std::optional<std::uint64_t> length() const override { return length_; }
   [[nodiscard]] FieldView trailers() const override { return exchange_->trailers(); }
@@ -67,6 +69,7 @@ Http2ClientConnection::Http2ClientConnection(ClientPool& pool, ClientPool::Slot 
     : Http2Connection(*stream, Role::client,
                       {.limits = pool.limits().http2,
                        .parse = pool.limits().parse,
+                       .head_timeout = pool.limits().first_byte_timeout,
                        .idle_timeout = pool.limits().idle_timeout,
                        .write_timeout = pool.limits().write_timeout}),
       pool_(pool),
@@ -99,9 +102,11 @@ awaitable<Http2ClientConnection::Attempt> Http2ClientConnection::exchange(const 
   const auto answered = co_await await_head(*exchange, request);
   if (!answered) {
     const auto code = exchange->close_code();
-    const bool was_unworked = exchange->is_closed() && (code == NGHTTP2_REFUSED_STREAM || (is_reused && is_over()));
+    const bool was_unworked = exchange->is_closed() && code == NGHTTP2_REFUSED_STREAM;
+    const bool was_cut_off = exchange->is_closed() && is_reused && is_over();
     exchange->reset(NGHTTP2_CANCEL);
-    co_return Attempt{std::unexpected(exchange->body_error.value_or(answered.error())), was_unworked};
+    note(answered.error());
+    co_return Attempt{std::unexpected(exchange->body_error.value_or(answered.error())), was_unworked, was_cut_off};
   }
   const auto declared = exchange->fields.find("content-length");
   auto length = declared ? parse_decimal(*declared) : std::nullopt;
@@ -113,6 +118,12 @@ awaitable<Http2ClientConnection::Attempt> Http2ClientConnection::exchange(const 
                           .is_reused = is_reused};
   response.body = std::make_unique<Body>(self, exchange, length);
   co_return Attempt{std::move(response)};
+}
+
+/// Nothing tells a slow answer from a way that is gone, on which every request would wait as long: the next one makes
+/// a connection of its own.
+void Http2ClientConnection::note(const Error& error) {
+  if (error.code == Code::timeout) wind_down();
 }
 
 std::shared_ptr<Http2ClientConnection::Exchange> Http2ClientConnection::submit(const std::string& scheme,

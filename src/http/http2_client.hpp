@@ -19,6 +19,7 @@ class Http2ClientConnection final : public std::enable_shared_from_this<Http2Cli
   struct Attempt {
     Result<ClientResponse> response;
     bool was_unworked = false;  ///< it failed, and the upstream has not worked on it
+    bool was_cut_off = false;   ///< it failed with a connection that had served before
   };
   [[nodiscard]] awaitable<Attempt> exchange(const std::string& scheme, OutgoingRequest& request);
 
@@ -32,6 +33,7 @@ class Http2ClientConnection final : public std::enable_shared_from_this<Http2Cli
   void begin_body(const std::shared_ptr<Exchange>& exchange, OutgoingRequest& request);
   static awaitable<void> send_body(std::shared_ptr<Http2ClientConnection> self, std::shared_ptr<Exchange> exchange,
                                    std::unique_ptr<BodySource> body);
+  void note(const Error& error);
   [[nodiscard]] awaitable<Result<void>> await_head(Exchange& exchange, const OutgoingRequest& request);
 
   ClientPool& pool_;

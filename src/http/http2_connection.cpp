@@ -27,6 +27,7 @@ struct Http2Connection::Callbacks {
   static int begin_headers(nghttp2_session*, const nghttp2_frame* frame, void* user) {
     auto& connection = self(user);
     const std::int32_t id = frame->hd.stream_id;
+    connection.is_block_open_ = true;
     if (const auto known = connection.find(id)) {
       known->block().clear();
       return 0;
@@ -59,10 +60,20 @@ struct Http2Connection::Callbacks {
                             type == NGHTTP2_RST_STREAM || is_empty_data;
     if (is_control && !connection.count_control_frame()) return NGHTTP2_ERR_CALLBACK_FAILURE;
     if (type == NGHTTP2_GOAWAY) connection.is_winding_down_ = true;
+    if (type == NGHTTP2_HEADERS) connection.is_block_open_ = false;
     const auto stream = connection.find(frame->hd.stream_id);
     if (stream == nullptr) return 0;
     if ((type == NGHTTP2_HEADERS || type == NGHTTP2_DATA) && is_end) stream->input_ended();
-    if (type == NGHTTP2_HEADERS) stream->block_complete();
+    if (type == NGHTTP2_HEADERS) {
+      stream->block().end();
+      stream->block_complete();
+    }
+    return 0;
+  }
+
+  /// Of a block with an error nothing more is told; its stream is reset.
+  static int frame_refused(nghttp2_session*, const nghttp2_frame*, int, void* user) {
+    self(user).is_block_open_ = false;
     return 0;
   }
 
@@ -112,6 +123,7 @@ Http2Connection::Http2Connection(net::Stream& stream, Role role, const Http2Opti
   nghttp2_session_callbacks_set_on_begin_headers_callback(callbacks, Callbacks::begin_headers);
   nghttp2_session_callbacks_set_on_header_callback(callbacks, Callbacks::header);
   nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks, Callbacks::frame_received);
+  nghttp2_session_callbacks_set_on_invalid_frame_recv_callback(callbacks, Callbacks::frame_refused);
   nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks, Callbacks::data_received);
   nghttp2_session_callbacks_set_on_frame_send_callback(callbacks, Callbacks::frame_sent);
   nghttp2_session_callbacks_set_on_stream_close_callback(callbacks, Callbacks::stream_closed);
@@ -126,7 +138,10 @@ Http2Connection::Http2Connection(net::Stream& stream, Role role, const Http2Opti
   submit_settings();
 }
 
-Http2Connection::~Http2Connection() { nghttp2_session_del(session_); }
+Http2Connection::~Http2Connection() {
+  is_over_ = true;  // for the streams that end with it
+  nghttp2_session_del(session_);
+}
 
 void Http2Connection::submit_settings() {
   const std::array<nghttp2_settings_entry, 4> settings{{
@@ -221,11 +236,19 @@ awaitable<void> Http2Connection::read_all() {
     const auto used = nghttp2_session_mem_recv(session_, reinterpret_cast<const std::uint8_t*>(room.get()), *got);
     wake_writer();
     if (used < 0) break;
+    bound_block();
   }
   // The last frames go out, as the GOAWAY that says why.
   is_reading_over_ = true;
   wake_writer();
   while (!is_writing_over_) (void)co_await written_.wait(kForever);
+}
+
+/// As a head of HTTP/1 has to: nobody would ask its stream for anything until it is whole.
+void Http2Connection::bound_block() {
+  if (is_block_open_ == is_block_bounded_) return;
+  is_block_bounded_ = is_block_open_;
+  stream_.set_read_deadline(is_block_open_ ? std::optional(Clock::now() + options_.head_timeout) : std::nullopt);
 }
 
 /// The only one that writes.

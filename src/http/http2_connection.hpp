@@ -17,6 +17,7 @@ namespace propeller::http {
 struct Http2Options {
   Http2Limits limits;
   ParseLimits parse;
+  std::chrono::milliseconds head_timeout;   ///< for a block of fields from its first frame to its last
   std::chrono::milliseconds idle_timeout;   ///< without a stream
   std::chrono::milliseconds write_timeout;  ///< without a byte taken by the peer
 };
@@ -82,12 +83,14 @@ class Http2Connection {
   awaitable<void> write_all();
   awaitable<void> watch();
   [[nodiscard]] bool count_control_frame();
+  void bound_block();
 
   const Role role_;
   std::unordered_map<std::int32_t, std::shared_ptr<Http2Stream>> streams_;
   Signal writable_, written_;
   Clock::time_point last_active_ = Clock::now(), control_window_begin_ = Clock::now();
   std::uint32_t control_frames_ = 0;
+  bool is_block_open_ = false, is_block_bounded_ = false;
   bool is_winding_down_ = false, is_over_ = false, is_reading_over_ = false, is_writing_over_ = false;
 };
 

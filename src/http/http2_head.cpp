@@ -44,10 +44,13 @@ void Http2Block::add(std::string_view name, std::string_view value, const ParseL
     // Comes in crumbs, for the compression's sake (RFC 9113 section 8.2.3).
     if (!cookies_.empty()) cookies_ += "; ";
     cookies_ += value;
-    fields_.set("cookie", cookies_);
   } else if (!name.starts_with(':')) {
     fields_.add(name, value);
   }
+}
+
+void Http2Block::end() {
+  if (!cookies_.empty()) fields_.add("cookie", cookies_);
 }
 
 void Http2Block::clear() { *this = {}; }

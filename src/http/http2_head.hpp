@@ -20,6 +20,8 @@ class Http2Block {
  public:
   /// Beyond a limit nothing more is kept.
   void add(std::string_view name, std::string_view value, const ParseLimits& limits);
+  /// The block is whole. Not before: a cookie that is put together anew with each crumb costs the square of them.
+  void end();
   void clear();
 
   [[nodiscard]] const Fields& fields() const { return fields_; }

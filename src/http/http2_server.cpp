@@ -66,6 +66,7 @@ Http2ServerSession::Http2ServerSession(const ServerLimits& limits, ServerFigures
       Http2Connection(stream, Role::server,
                       {.limits = limits.http2,
                        .parse = limits.parse,
+                       .head_timeout = limits.head_timeout,
                        .idle_timeout = limits.idle_timeout,
                        .write_timeout = limits.write_timeout}) {
   ++figures_.http2_connections;
@@ -79,6 +80,7 @@ std::shared_ptr<Http2Stream> Http2ServerSession::opened(std::int32_t id) {
 void Http2ServerSession::Exchange::block_complete() {
   if (is_begun_) return set_trailers();
   is_begun_ = true;
+  keep_head();
   session_.tasks_.spawn(serve(shared_from_this()));
 }
 

@@ -33,6 +33,8 @@ awaitable<bool> Signal::wait(std::chrono::milliseconds patience) {
 Http2Stream::Http2Stream(Http2Connection& connection, std::int32_t id)
     : connection_(connection), readable_(connection.executor()), writable_(connection.executor()), id_(id) {}
 
+Http2Stream::~Http2Stream() { connection_.consumed(id_, unreported_ + input_.size() + given_.size() - taken_); }
+
 std::unexpected<Error> Http2Stream::broken() const {
   return fail(Code::connection_reset, connection_.origin(),
               std::string("the stream was reset: ") + nghttp2_http2_strerror(close_code_));
@@ -92,7 +94,9 @@ Result<std::size_t> Http2Stream::try_write(std::string_view bytes) {
 
 awaitable<Result<void>> Http2Stream::wait_room(std::chrono::milliseconds patience) {
   while (!is_closed_ && output_begin_ < output_.size()) {
-    if (!co_await writable_.wait(patience)) {
+    // Progress is what counts: one of many streams over a thin link gets a byte now and then.
+    const std::size_t before = output_begin_;
+    if (!co_await writable_.wait(patience) && before == output_begin_) {
       co_return fail(Code::timeout, connection_.origin(), "nothing was taken in time");
     }
   }
@@ -119,9 +123,8 @@ void Http2Stream::end_output(FieldView trailers) {
 
 awaitable<Result<void>> Http2Stream::wait_sent(std::chrono::milliseconds patience) {
   while (!is_sent_ && !is_closed_) {
-    // Progress is what counts: a slow reader of the rest is no dead one.
-    const std::size_t left = output_.size() - output_begin_;
-    if (!co_await writable_.wait(patience) && left == output_.size() - output_begin_) {
+    const std::size_t before = output_begin_;
+    if (!co_await writable_.wait(patience) && before == output_begin_) {
       co_return fail(Code::timeout, connection_.origin(), "nothing was taken in time");
     }
   }

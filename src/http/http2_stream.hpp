@@ -40,7 +40,8 @@ class Http2Stream {
   static constexpr std::size_t kOutputBytesMax = 64 * 1024;
 
   Http2Stream(Http2Connection& connection, std::int32_t id);
-  virtual ~Http2Stream() = default;
+  /// What came and nobody has read is given back to the connection's window.
+  virtual ~Http2Stream();
   Http2Stream(const Http2Stream&) = delete;
   Http2Stream& operator=(const Http2Stream&) = delete;
 
@@ -71,11 +72,12 @@ class Http2Stream {
   [[nodiscard]] awaitable<Result<void>> send(BodySource& body, std::chrono::milliseconds patience);
 
   // What the connection tells.
-  Http2Block& block() { return block_; }
+  /// The one that comes in now.
+  Http2Block& block() { return is_head_kept_ ? trailer_block_ : block_; }
   virtual void block_complete() = 0;
   void received(std::string_view bytes);
   void input_ended();
-  void set_trailers() { trailers_ = block_.fields(); }
+  void set_trailers() { trailers_ = block().fields(); }
   [[nodiscard]] std::int64_t produce(std::uint8_t* room, std::size_t size, std::uint32_t& flags);
   void sent_last() {
     is_sent_ = true;
@@ -85,6 +87,8 @@ class Http2Stream {
 
  protected:
   [[nodiscard]] std::unexpected<Error> broken() const;
+  /// Somebody has views into the block that has come: trailers go elsewhere.
+  void keep_head() { is_head_kept_ = true; }
   Http2Connection& connection_;
   Http2Block block_;
   Signal readable_, writable_;
@@ -93,11 +97,12 @@ class Http2Stream {
   void take_back();
 
   std::int32_t id_;
+  Http2Block trailer_block_;
   std::string input_, given_, output_;
   std::size_t taken_ = 0, unreported_ = 0, output_begin_ = 0;
   Fields trailers_, output_trailers_;
   std::uint32_t close_code_ = 0;
-  bool is_ended_ = false, is_closed_ = false, is_output_ended_ = false, is_sent_ = false;
+  bool is_ended_ = false, is_closed_ = false, is_output_ended_ = false, is_sent_ = false, is_head_kept_ = false;
 };
 
 }  // namespace propeller::http

@@ -141,6 +141,25 @@ TEST_F(MessagesTest, AClientThatWaitsToBeToldToGoOnIsToldByTheOrigin) {
   EXPECT_TRUE(client.read_message().starts_with("HTTP/1.1 200 "));
 }
 
+// Source: RFC 9110 section 7.6.2
+TEST_F(MessagesTest, MaxForwardsCountsTheWay) {
+  start();
+  auto client = Peer::connect(port);
+  for (const auto& [method, status] : {std::pair("OPTIONS"s, "204"s), std::pair("TRACE"s, "405"s)}) {
+    client.send(request("Max-Forwards: 0\r\n", method));
+    const auto answer = client.read_message();
+    EXPECT_TRUE(answer.starts_with("HTTP/1.1 " + status)) << answer;
+    EXPECT_TRUE(contains_ignoring_case(answer, "\r\nAllow: GET, HEAD, ")) << answer;
+    client.send(request("Max-Forwards: soon\r\n", method));
+    EXPECT_TRUE(client.read_message().starts_with("HTTP/1.1 400 "));
+  }
+  EXPECT_TRUE(origin.is_silent(0));
+  auto [counted, upstream] = open(request("Max-Forwards: 3\r\n", "OPTIONS"));
+  EXPECT_TRUE(contains_ignoring_case(upstream.read_head(), "\r\nMax-Forwards: 2\r\n"));
+  upstream.send(ok());
+  EXPECT_TRUE(counted.read_message().starts_with("HTTP/1.1 200 "));
+}
+
 TEST_F(MessagesTest, HintsInFrontOfAResponseAndTrailersBehindItGoThrough) {
   start();
   auto [client, upstream] = open(request("TE: trailers\r\nConnection: TE\r\n"));

@@ -161,6 +161,24 @@ TEST_F(ClientBody, IsNotSentTwice) {
   EXPECT_EQ(bench_.connector.connects, 1);
 }
 
+TEST(ClientAnswer, IsNoneThatIsInterim) {
+  ClientBench bench({.first_byte_timeout = 60ms});
+  PeerListener upstream;
+  auto feed = std::make_shared<FedBody::Feed>(bench.core().executor());
+  auto outcome = bench.ask(upstream.port(), {.method = "POST", .body = std::make_unique<FedBody>(feed, 3)});
+  Peer peer = upstream.accept();
+  peer.read_head();
+  peer.send("HTTP/1.1 100 Continue\r\n\r\n");
+  EXPECT_TRUE(peer.is_silent(50));
+  bench.run([&] {
+    feed->pieces.emplace_back("abc");
+    feed->is_ended = true;
+    feed->event.notify_all();
+  });
+  EXPECT_EQ(peer.read(3), "abc");
+  EXPECT_EQ(outcome.get().error->code, Code::timeout);
+}
+
 TEST(ClientAnswer, IsDueSoLongAfterTheEndOfTheBody) {
   ClientBench bench({.first_byte_timeout = 60ms});
   PeerListener upstream;

@@ -182,6 +182,17 @@ TEST(Client, DoesNotAskAgainOnANewConnectionNorWhenItCouldCountTwice) {
   peer.close();
   EXPECT_EQ(post.get().error->code, Code::connection_reset);
   EXPECT_TRUE(upstream.is_silent(0));
+
+  auto second = bench.ask(upstream.port());
+  Peer again = upstream.accept();
+  again.read_head();
+  again.send(kOk);
+  second.get();
+  auto bodiless = bench.ask(upstream.port(), {.method = "POST"});
+  again.read_head();
+  again.close();
+  EXPECT_EQ(bodiless.get().error->code, Code::connection_reset) << "what it starts may have been started";
+  EXPECT_TRUE(upstream.is_silent(0));
 }
 
 TEST(Client, DropsAPooledConnectionThatTheUpstreamClosed) {

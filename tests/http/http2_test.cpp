@@ -1,6 +1,8 @@
 #include <gtest/gtest.h>
+#include <malloc.h>
 
 #include "http/client_fixture.hpp"
+#include "http/http2_head.hpp"
 #include "http/serving.hpp"
 #include "support/subprocess.hpp"
 
@@ -150,6 +152,86 @@ TEST_F(Http2Test, DrainingLetsTheLastAnswersOutAndTheNextRequestConnectAnew) {
   EXPECT_EQ(bench_.open(), 0u);
 }
 
+awaitable<Response> tell_afterwards(Request& request) {
+  const auto body = co_await read_all(request.body(), 1000);
+  EXPECT_TRUE(body);
+  std::string text(request.head().path);
+  for (const Field& field : request.head().fields) text.append(" ").append(field.name).append("=").append(field.value);
+  co_return text_response(200, text + " " + request.body().trailers().joined("x-sum"));
+}
+
+TEST_F(Http2Test, TrailersLeaveTheHeadAsItWas) {
+  const std::string path = "/" + std::string(200, 'p');
+  serving_.handler.add(path, tell_afterwards);
+  OutgoingRequest request{
+      .method = "POST", .path = path, .body = std::make_unique<EchoBody>(std::make_unique<MemoryBody>("bytes"), false)};
+  request.fields.add("x-asked", std::string(300, 'a'));
+  EXPECT_EQ(ask(std::move(request)).get().body, path + " x-asked=" + std::string(300, 'a') + " 0");
+}
+
+awaitable<Response> refuse_late(Request&) {
+  co_await async::sleep_for(50ms);  // the body has come whole
+  co_return text_response(403, "no");
+}
+
+TEST_F(Http2Test, BodiesThatNobodyReadsDoNotShutTheConnectionsWindow) {
+  serving_.handler.add("/refused", refuse_late);
+  const std::string body(200'000, 'x');
+  for (int i = 0; i < 12; ++i) {
+    EXPECT_EQ(ask({.method = "PUT", .path = "/refused", .body = std::make_unique<MemoryBody>(body)}).get().status, 403);
+  }
+  EXPECT_EQ(ask({.method = "PUT", .path = "/echo", .body = std::make_unique<MemoryBody>(body)}).get().body, body);
+  EXPECT_EQ(serving_.figures().http2_connections, 1u);
+}
+
+awaitable<Response> medium(Request&) { co_return text_response(200, std::string(200'000, 'x')); }
+
+awaitable<int> ask_and_leave(Client& client, std::uint16_t port) {
+  OutgoingRequest request{.authority = "up.example", .path = "/medium"};
+  const auto response = co_await client.send({.port = port, .http2 = Http2Use::assumed}, request);
+  co_await async::sleep_for(50ms);  // the body has come whole
+  co_return response ? response->status : 0;
+}
+
+TEST_F(Http2Test, AnswersThatNobodyReadsDoNotShutTheConnectionsWindow) {
+  serving_.handler.add("/medium", medium);
+  for (int i = 0; i < 12; ++i) {
+    auto left = async::asio::co_spawn(bench_.core().executor(), ask_and_leave(bench_.client, serving_.port()),
+                                      async::asio::use_future);
+    EXPECT_EQ(left.get(), 200);
+  }
+  EXPECT_EQ(ask({.path = "/large"}).get().body.size(), 3'000'000u);
+  EXPECT_EQ(serving_.figures().http2_connections, 1u);
+}
+
+awaitable<Response> hang(Request&) {
+  co_await async::sleep_for(1h);
+  co_return Response{};
+}
+
+TEST_F(Http2Test, AConnectionThatDidNotAnswerIsNotUsedAgain) {
+  serving_.handler.add("/hang", hang);
+  ClientBench impatient({.first_byte_timeout = 100ms});
+  EXPECT_EQ(impatient.ask_http2(serving_.port(), {.path = "/hang"}).get().error.value().code, Code::timeout);
+  EXPECT_EQ(impatient.ask_http2(serving_.port(), {.path = "/large"}).get().status, 200);
+  EXPECT_EQ(serving_.figures().http2_connections, 2u);
+}
+
+// Each crumb counts against the limit for itself; together they must not cost the square of that.
+TEST(Http2Head, CrumbsOfACookieCostWhatTheyAre) {
+  constexpr int kCrumbs = 900;
+  constexpr std::size_t kBytesMax = 512 * 1024;
+  const std::string crumb(34, 'c');
+  Http2Block block;
+  const auto before = ::mallinfo2().uordblks;
+  for (int i = 0; i < kCrumbs; ++i) block.add("cookie", crumb, {});
+  block.end();
+  EXPECT_LT(::mallinfo2().uordblks, before + kBytesMax);
+  EXPECT_FALSE(block.is_too_large());
+  EXPECT_EQ(block.fields().count("cookie"), 1u);
+  EXPECT_EQ(block.fields().find("cookie")->size(), kCrumbs * (crumb.size() + 2) - 2);
+}
+
 TEST_F(Http2Test, RefusesWhatHttp1Refuses) {
   EXPECT_EQ(ask({.authority = "a b", .path = "/"}).get().error->code, Code::connection_reset);
   EXPECT_EQ(ask({.authority = "a,b", .path = "/"}).get().status, 400);
@@ -208,6 +290,49 @@ TEST_F(LimitedHttp2, AFloodOfControlFramesEndsTheConnection) {
     const std::string answer = peer.read_all();
     EXPECT_TRUE(answer.contains(frame(7, 0, 0, std::string("\0\0\0\0\0\0\0\x0b", 8)))) << "ENHANCE_YOUR_CALM";
   }
+}
+
+class HastyHttp2 : public Http2Test {
+ protected:
+  HastyHttp2() : Http2Test({.head_timeout = 200ms, .write_timeout = 200ms}) {}
+};
+
+TEST_F(HastyHttp2, ABlockOfFieldsHasToEndInTime) {
+  Peer peer = serving_.connect();
+  const auto begun = std::chrono::steady_clock::now();
+  peer.send(kPreface + frame(1, 1, 1, "\x82\x86\x84"));
+  peer.read_all();
+  EXPECT_LT(std::chrono::steady_clock::now() - begun, std::chrono::milliseconds(Peer::kPatienceMs))
+      << "the peer's patience ended it, not the server";
+  EXPECT_EQ(serving_.handler.handled, 0);
+}
+
+TEST_F(HastyHttp2, ABlockWithAnErrorEndsItsStreamOnly) {
+  Peer peer = serving_.connect();
+  const std::string upper_case("\x82\x86\x84\x00\x01X\x01y", 8);
+  peer.send(kPreface + frame(1, 5, 1, upper_case));
+  EXPECT_TRUE(peer.read_until(frame(3, 0, 1, std::string("\0\0\0\x01", 4))).ends_with("\x01")) << "PROTOCOL_ERROR";
+  EXPECT_TRUE(peer.is_silent(500));
+  peer.send(frame(1, 5, 3, std::string("\x82\x86\x84\x01\x01") + "a"));
+  EXPECT_TRUE(peer.read_until("GET /").ends_with("GET /"));
+}
+
+TEST_F(HastyHttp2, WhoTakesALittleNowAndThenGetsAll) {
+  Peer peer = serving_.connect();
+  const auto number = [](std::uint32_t value) {
+    std::string bytes;
+    for (int shift = 24; shift >= 0; shift -= 8) bytes += static_cast<char>(value >> shift);
+    return bytes;
+  };
+  const std::string no_window = std::string("\0\x04", 2) + number(0);
+  peer.send("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame(4, 0, 0, no_window));
+  peer.send(frame(1, 5, 1, std::string("\x82\x86\x04\x06/large\x01\x01") + "a"));
+  for (int i = 0; i < 12; ++i) {
+    peer.send(frame(8, 0, 1, number(1000)));
+    std::this_thread::sleep_for(50ms);
+  }
+  peer.send(frame(8, 0, 1, number(4'000'000)) + frame(8, 0, 0, number(4'000'000)));
+  EXPECT_EQ(peer.read(3'000'000).size(), 3'000'000u);
 }
 
 TEST_F(LimitedHttp2, BytesThatAreNoFramesEndTheConnection) {
