@@ -86,21 +86,21 @@ def tls(site, rounds, count):
     host = f"localhost:{sites.ORIGIN_TLS}"
     path = site.paths["2k"]
 
-    # Several at a time, or what is measured is how long the machine takes to wake a process up.
-    def one_after_the_other(port):
-        for _ in range(count // 4):
+    # Few at a time, and a part of what is measured is how long the machine takes to wake a process up.
+    def one_after_the_other(port, times):
+        for _ in range(times):
             client = Client(port, host)
             check(client.get(path, host)[0])
             client.close()
 
-    def connections(port):
-        clients = [multiprocessing.Process(target=one_after_the_other, args=(port,)) for _ in range(4)]
+    def connections(port, at_once):
+        clients = [multiprocessing.Process(target=one_after_the_other, args=(port, count // at_once)) for _ in range(at_once)]
         for client in clients:
             client.start()
         for client in clients:
             client.join()
             check(200 if client.exitcode == 0 else client.exitcode)
-        return 4 * (count // 4)
+        return at_once * (count // at_once)
 
     def requests(port):
         clients = [Client(port, host) for _ in range(32)]
@@ -113,8 +113,10 @@ def tls(site, rounds, count):
             client.close()
         return len(clients) * count
 
-    for title, run, most_us in (("intercepted: a new connection and a hit of 2k, 4 clients", connections, 400),
-                                ("intercepted: a hit of 2k, 32 kept connections", requests, 40)):
+    for title, run, most_us in (
+            ("intercepted: a new connection and a hit of 2k, 4 clients", lambda port: connections(port, 4), 400),
+            ("intercepted: a new connection and a hit of 2k, 16 clients", lambda port: connections(port, 16), 400),
+            ("intercepted: a hit of 2k, 32 kept connections", requests, 40)):
         for name in names:
             run(ports[name])
         costs = measure(rounds, {name: (site.pid(name), lambda name=name: run(ports[name])) for name in names})
@@ -250,7 +252,7 @@ def main():
         site = sites.Peers(folder, os.path.abspath(asked.program))
         try:
             site.start_all()
-            run = {"hits": lambda: hits(site, rounds, seconds), "tls": lambda: tls(site, rounds, 50 if asked.quick else 500),
+            run = {"hits": lambda: hits(site, rounds, seconds), "tls": lambda: tls(site, rounds, 64 if asked.quick else 800),
                    "miss": lambda: miss(site, rounds), "crowd": lambda: crowd(site, 500 if asked.quick else 4000),
                    "growth": lambda: growth(site, 100_000 if asked.quick else 1_000_000),
                    "idle": lambda: idle(site, 500 if asked.quick else 10_000)}
