@@ -12,6 +12,7 @@
 #include "forward/proxy_core.hpp"
 #include "forward/proxy_status.hpp"
 #include "net/address.hpp"
+#include "observe/log.hpp"
 #include "store/content_store.hpp"
 
 namespace propeller::forward {
@@ -96,6 +97,11 @@ Result<void> Proxy::prepare() {
   auto authority = net::CertificateAuthority::open(settings_.tls.cert_dir, std::chrono::system_clock::now());
   if (!authority) return std::unexpected(authority.error());
   shared.authority = std::move(*authority);
+  if (const auto& why = shared.authority->replaced_reason(); !why.empty()) {
+    observe::log_warn(
+        "the certificate authority was replaced: clients have to trust the new one, the old is kept as *.old",
+        {observe::kv("cert_dir", settings_.tls.cert_dir.string()), observe::kv("reason", why)});
+  }
   shared.server_tls = std::make_unique<net::ServerTls>([authority = shared.authority](std::string_view name) {
     return authority->leaf(name, std::chrono::system_clock::now());
   });

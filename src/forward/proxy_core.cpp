@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/listed.hpp"
+#include "forward/host_pattern.hpp"
 #include "forward/setup_page.hpp"
 #include "http/uri.hpp"
 #include "net/proxy_protocol.hpp"
@@ -43,6 +44,16 @@ class CountedConnection {
   std::atomic<std::size_t>& open_;
 };
 
+/// Asked of us as a server, as the mirror is, and not of somebody else by way of us. HTTP/2 names the host of every
+/// request: it is ours where the client's TLS asked for the same.
+bool is_for_us(const http::RequestHead& head, const net::StreamInfo& connection) {
+  if (head.form != http::TargetForm::origin) return false;
+  if (head.version != http::Version::http_2) return true;
+  if (!connection.tls || head.scheme != "https") return false;
+  const auto& name = connection.tls->server_name;
+  return host_of(head.authority) == (name.empty() ? connection.local.address().to_string() : host_of(name));
+}
+
 http::Response login_required() {
   auto response = error_response({Code::unauthorized, Origin::client, "this proxy wants a user name and a password"});
   response.fields.add("Proxy-Authenticate", "Basic realm=\"propeller-proxy\"");
@@ -58,12 +69,12 @@ class ProxyCore::ClientHandler final : public http::Handler {
 
   async::awaitable<http::Response> handle(http::Request& request) override {
     const auto& head = request.head();
-    const bool is_for_us = head.form == http::TargetForm::origin && head.version != http::Version::http_2;
-    if (is_for_us) {
+    const bool is_ours = is_for_us(head, request.connection());
+    if (is_ours) {
       if (auto page = core_.setup_page(request)) co_return std::move(*page);
     }
     if (core_.policy_->users && !co_await core_.is_authorised(request)) co_return login_required();
-    if (is_for_us && core_.mirror_.takes(head.path)) co_return co_await core_.mirror_.answer(request, core_.policy_);
+    if (is_ours && core_.mirror_.takes(head.path)) co_return co_await core_.mirror_.answer(request, core_.policy_);
     if (head.form == http::TargetForm::authority) co_return co_await core_.connect(request);
     // HTTP/2 tells scheme and authority of every request.
     const bool is_whole = head.form == http::TargetForm::absolute ||

@@ -208,6 +208,14 @@ bool has_secret_parameter(std::string_view query) {
 }
 
 std::string redact_url(std::string_view url) {
+  // A login's answer has its tokens there (OAuth 2.0, RFC 6749 section 4.2.2), as parameters or behind a path of its
+  // own.
+  if (const auto at = url.find('#'); at != std::string_view::npos) {
+    const auto fragment = url.substr(at + 1);
+    const auto query = fragment.find('?');
+    auto out = redact_url(url.substr(0, at)) + "#" + redact_parameters(fragment.substr(0, query), "&;");
+    return query == std::string_view::npos ? out : out + "?" + redact_parameters(fragment.substr(query + 1), "&;");
+  }
   const auto query = url.find('?');
   const auto before = url.substr(0, query);
   std::string out(before);

@@ -68,7 +68,7 @@ class Dispatcher {
   void on_down();
   void on_message(const mqtt::Incoming& message);
   void on_delivered(std::uint64_t token);
-  void on_undelivered(std::uint64_t token);
+  void on_undelivered(std::uint64_t token, const Error& why);
   void on_image(LaneId lane, ImageInfo image);
   /// Chunks or failures wait in the channel, or the window has room.
   void pump();
@@ -163,7 +163,8 @@ class Dispatcher {
   Transfers transfers_;
   std::unordered_map<LaneId, Transfer*> by_lane_;
   Quarantine quarantine_;
-  std::map<steady_clock::time_point, std::string> resting_sets_;  ///< notes to remove when their name's rest is over
+  std::multimap<steady_clock::time_point, std::string>
+      resting_sets_;  ///< notes to remove when their name's rest is over
   RateEstimate rate_;
   steady_clock::time_point rate_ticked_{};
   bool was_busy_ = false;

@@ -96,11 +96,12 @@ std::optional<Publisher::Sent> Publisher::delivered(std::uint64_t token) {
   return entry->sent;
 }
 
-std::optional<LaneId> Publisher::undelivered(std::uint64_t token) {
+std::optional<Publisher::Lost> Publisher::undelivered(std::uint64_t token) {
   auto entry = take(token);
-  if (!entry || entry->sent.lane != 0) return std::nullopt;
+  if (!entry) return std::nullopt;
+  if (entry->sent.lane != 0) return Lost{.lane = entry->sent.lane};
   auto& control = entry->control;
-  if (control.announces != 0) return control.announces;
+  if (control.announces != 0) return Lost{.lane = control.announces, .is_manifest = true};
   const auto bytes = bytes_of(control.message);
   if (++control.losses >= kLossesMax || control_.size() >= kControlQueuedMax ||
       control_bytes_ + bytes > kControlBytesMax) {

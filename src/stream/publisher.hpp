@@ -70,8 +70,13 @@ class Publisher {
 
   /// The broker has it. Nothing for a control message.
   [[nodiscard]] std::optional<Sent> delivered(std::uint64_t token);
-  /// It got lost: a status is queued again, in front. The lane, when it was a manifest: the owner announces it anew.
-  [[nodiscard]] std::optional<LaneId> undelivered(std::uint64_t token);
+  /// What got lost, of a transfer.
+  struct Lost {
+    LaneId lane = 0;
+    bool is_manifest = false;
+  };
+  /// It got lost: a status is queued again, in front, and nothing returned. A manifest the owner announces anew.
+  [[nodiscard]] std::optional<Lost> undelivered(std::uint64_t token);
 
   [[nodiscard]] bool is_idle() const { return in_flight_.empty() && control_.empty() && manifests_.empty(); }
   /// Statuses that were given up. Grows.

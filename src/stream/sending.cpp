@@ -122,10 +122,17 @@ bool Dispatcher::send(Transfer& transfer, Chunk chunk) {
   return true;
 }
 
-void Dispatcher::on_undelivered(std::uint64_t token) {
-  const auto lane = publisher_.undelivered(token);
-  auto* transfer = lane ? by_lane(*lane) : nullptr;
+// With the connection: on_down() gives the chunks back, on_ready() announces again. What the broker itself has refused
+// stays away for good, and the connection stays.
+void Dispatcher::on_undelivered(std::uint64_t token, const Error& why) {
+  const auto lost = publisher_.undelivered(token);
+  auto* transfer = lost ? by_lane(lost->lane) : nullptr;
   if (!transfer) return;
+  if (why.code == Code::broker_rejected) {
+    fail_transfer(*transfer, why);
+    return settle();
+  }
+  if (!lost->is_manifest) return;
   transfer->direct->is_announced = false;
   transfer->direct->is_manifest_lost = true;
   ++transfer->direct->manifest_losses;
@@ -302,8 +309,9 @@ void Dispatcher::tick() {
 void Dispatcher::watch_direct(Transfer& transfer) {
   auto& direct = *transfer.direct;
   const auto silence = now() - direct.heard;
-  if (transfer.stage == Stage::sending && !direct.outstanding.empty() && transfer.ordered.empty() &&
-      silence > kAckPatience) {
+  // Also where all that it wanted was acknowledged, and is not the whole: it may have been wrong about the rest.
+  const bool is_its_turn = direct.is_announced && (!direct.outstanding.empty() || transfer.plan.empty());
+  if (transfer.stage == Stage::sending && is_its_turn && transfer.ordered.empty() && silence > kAckPatience) {
     transfer.stage = Stage::paused;
     observe::log_warn("the device does not answer, its delivery pauses",
                       {observe::kv("transfer", transfer.id), observe::kv("received", direct.received_in_order)});

@@ -132,7 +132,10 @@ void StreamMqtt::on_delivered(std::uint64_t token) {
   after_event();
 }
 
-void StreamMqtt::on_undelivered(std::uint64_t token, const Error&) { dispatcher_.on_undelivered(token); }
+void StreamMqtt::on_undelivered(std::uint64_t token, const Error& why) {
+  dispatcher_.on_undelivered(token, why);
+  after_event();
+}
 
 void StreamMqtt::schedule_tick() {
   timer_.expires_after(is_draining_ ? kDrainStep : dispatcher_.wants_fast_ticks() ? kFastTick : kTick);

@@ -32,6 +32,15 @@ TEST_F(ForwardRun, CarriesHttpAndInterceptedHttpsUntilSigterm) {
   stop();
 }
 
+TEST_F(ForwardRun, AnAuthorityThatHadToBeReplacedIsTold) {
+  start({{"CERT_DIR", (files_ / "other").string()}});
+  EXPECT_THAT(log(), Not(HasSubstr("authority was replaced")));
+  stop();
+  support::write_file(files_ / "other/ca.crt", "cut off");
+  start({{"CERT_DIR", (files_ / "other").string()}});
+  EXPECT_THAT(log(), HasSubstr("the certificate authority was replaced"));
+}
+
 TEST_F(ForwardRun, TheFileIsNamedByAFlagOfOneOrTwoDashesToo) {
   for (const char* flag : {"--config", "-config"}) {
     process_ = std::make_unique<support::Subprocess>(

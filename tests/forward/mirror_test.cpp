@@ -201,6 +201,27 @@ TEST_F(MirrorTest, ARegistryIsTrustedByItsOwnCa) {
   site.stop();  // before the server: it would write its farewell to a connection that is gone
 }
 
+// As clients do that reach it by https: they take HTTP/2 where they can get it.
+TEST_F(MirrorTest, OverTlsItIsThereForBothVersionsOfHttp) {
+  hub.push_blob("acme/m", "bytes");
+  site.start();
+  const auto port = std::to_string(site.port());
+  const auto fetch = [&](const std::string& version, const std::string& host, const std::string& path) {
+    return support::run_command({"curl", "-sS", "--cacert", (site.settings.tls.cert_dir / "ca.crt").string(),
+                                 "--resolve", "site.test:" + port + ":127.0.0.1", "-w", " %{http_version}", version,
+                                 "https://" + host + ":" + port + path});
+  };
+  for (const std::string host : {"site.test", "127.0.0.1"}) {
+    EXPECT_EQ(fetch("--http1.1", host, target("acme/m", "bytes")), "bytes 1.1");
+    EXPECT_EQ(fetch("--http2", host, target("acme/m", "bytes")), "bytes 2");
+    EXPECT_THAT(fetch("--http2", host, "/ca.crt"), testing::StartsWith("-----BEGIN CERTIFICATE-----"));
+  }
+  // Who asks for another host asks by way of us.
+  EXPECT_THAT(support::run_command({"curl", "-sS", "--cacert", (site.settings.tls.cert_dir / "ca.crt").string(),
+                                    "--http2", "-H", "Host: 127.0.0.2:" + port, "https://127.0.0.1:" + port + "/v2/"}),
+              testing::Not(testing::HasSubstr("{}")));
+}
+
 TEST_F(MirrorTest, TheNextPageOfAListIsOfTheSameRegistry) {
   http::PeerListener other;
   add_upstream(

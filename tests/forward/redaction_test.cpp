@@ -31,6 +31,10 @@ TEST(RedactUrl, TakesOutUserInformationAndSecretParameters) {
       {"/p?sig=abc;key=d", "/p?sig=[REDACTED];key=[REDACTED]"},
       {"/p?%74oken=abc", "/p?%74oken=[REDACTED]"},
       {"/p?api_key=&flag", "/p?api_key=&flag"},
+      {"https://h/cb#access_token=abc&state=1", "https://h/cb#access_token=[REDACTED]&state=1"},
+      {"https://h/cb?state=1#access_token=abc", "https://h/cb?state=1#access_token=[REDACTED]"},
+      {"https://h/#/in?x=1&token=abc", "https://h/#/in?x=1&token=[REDACTED]"},
+      {"https://h/p#part", "https://h/p#part"},
       {"/p?", "/p?"},
       {"", ""},
   };

@@ -92,6 +92,23 @@ TEST_F(BrokerFaults, AnAnnouncedPacketLimitMakesChunksSmaller) {
   EXPECT_GT(first->data_bytes, 60'000U) << "as large as fits after base64 and envelope";
 }
 
+// On MQTT 5 the broker says so and keeps the connection.
+TEST_F(BrokerFaults, ChunksThatTheBrokerForbidsFailTheTransferAndTheNextOneGoesOn) {
+  support::Mosquitto strict(
+      {.access_list = "topic readwrite #\nuser bridge\ntopic readwrite #\ntopic deny " + topics.chunks() + "\n"});
+  start_bridge({{"PROXY_MQTT_ADDRESS", strict.address()},
+                {"PROXY_MQTT_VERSION", "5"},
+                {"PROXY_MQTT_QOS", "1"},
+                {"PROXY_CHUNK_SIZE", "20000"}});
+  ChannelWatch watch({.port = strict.port()}, topics);
+  for (const char* each : {"one", "two"}) {
+    const auto name = push(each, wasm_module(200'000));
+    watch.request(name);
+    EXPECT_EQ(failure_code(watch, name), "broker_rejected") << each;
+  }
+  EXPECT_EQ(bridge->get("/health").status, 200);
+}
+
 TEST_F(BrokerFaults, AStalledBrokerStopsTheDownloadAndMemoryStaysBounded) {
   constexpr std::size_t kSize = 50'000'000;
   const std::string module = wasm_module(kSize);

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 #include <openssl/evp.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <fstream>
 #include <iterator>
@@ -84,6 +85,22 @@ TEST(CertificateAuthority, APairThatDoesNotFitIsPutAsideAndReplaced) {
   EXPECT_NE((*authority)->replaced_reason(), "");
   EXPECT_EQ(content(directory / "ca.crt.old"), before);
   EXPECT_TRUE((*authority)->leaf("example.org", system_clock::now()));
+}
+
+// As an operator leaves it who restores a site with sudo.
+TEST(CertificateAuthority, APairOfAnotherOwnersIsTakenAsItIs) {
+  constexpr uid_t kSomebody = 65'534;
+  if (::geteuid() != 0) GTEST_SKIP() << "only root has files of two owners";
+  const support::TempDir directory;
+  const auto first = CertificateAuthority::open(directory.path(), system_clock::now()).value();
+  ASSERT_EQ(::chmod((directory / "ca.key").c_str(), 0644), 0);
+  ASSERT_EQ(::chown(directory.path().c_str(), kSomebody, kSomebody), 0);
+  ASSERT_EQ(::seteuid(kSomebody), 0);
+  const auto again = CertificateAuthority::open(directory.path(), system_clock::now());
+  ASSERT_EQ(::seteuid(0), 0);
+  ASSERT_TRUE(again) << again.error().detail;
+  EXPECT_EQ((*again)->replaced_reason(), "");
+  EXPECT_EQ((*again)->certificate_pem(), first->certificate_pem());
 }
 
 TEST(CertificateAuthority, AnExpiredOneIsReplaced) {

@@ -51,6 +51,31 @@ TEST_F(DispatcherTest, ASilentDeviceIsPausedKeptAndThenGivenUp) {
   EXPECT_EQ(last_code(), "timeout");
 }
 
+TEST_F(DispatcherTest, ADeviceThatFallsSilentWithNothingOutstandingIsGivenUpToo) {
+  ask(R"({"app_name":"acme/app","deliver":"direct","proplet_id":"p1","missing":"0"})");
+  answer(0, 5000);
+  run();
+  ask(R"({"transfer":")" + statuses().back().transfer + R"(","ack":1})");
+  EXPECT_EQ(dispatcher().counts().sending, 1u) << "of five chunks it has one";
+  clock.time += 31s;
+  dispatcher().tick();
+  EXPECT_EQ(dispatcher().counts().sending, 0u);
+  clock.time += 10min;
+  dispatcher().tick();
+  EXPECT_EQ(last_code(), "timeout");
+}
+
+TEST_F(DispatcherTest, AManifestThatTheBrokerRefusesEndsItsTransfer) {
+  ask(R"({"app_name":"acme/app","deliver":"direct","proplet_id":"p1"})");
+  answer(0, 5000);
+  const auto manifest =
+      std::ranges::find_if(published, [](const auto& each) { return each.topic.ends_with("/manifest"); });
+  ASSERT_NE(manifest, published.end());
+  dispatcher().on_undelivered(manifest->token, {Code::broker_rejected, Origin::upstream, "not authorised"});
+  EXPECT_EQ(last_code(), "broker_rejected");
+  EXPECT_EQ(dispatcher().counts().sending, 0u);
+}
+
 // Mosquitto drops the messages at QoS 2 above its limit of 20 without a word on MQTT 3.1.1.
 TEST_F(DispatcherTest, ManifestsAndChunksTogetherKeepToTheWindow) {
   options.stream.transfers_max = 64;
@@ -107,7 +132,7 @@ TEST_F(DispatcherTest, AManifestThatIsLostIsAnnouncedAgainBeforeItsChunks) {
   const auto is_manifest = [](const auto& each) { return each.topic.ends_with("/manifest"); };
   for (std::uint32_t loss = 0; loss < Dispatcher::kBreaksMax; ++loss) {
     ASSERT_EQ(std::ranges::count_if(published, is_manifest), 1) << loss;
-    for (const auto& each : std::exchange(published, {})) dispatcher().on_undelivered(each.token);
+    for (const auto& each : std::exchange(published, {})) dispatcher().on_undelivered(each.token, kLost);
     dispatcher().on_down();
     dispatcher().on_ready({});
   }

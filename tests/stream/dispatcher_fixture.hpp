@@ -16,6 +16,9 @@ namespace propeller::stream {
 
 using namespace std::chrono_literals;
 
+/// With the connection.
+inline const Error kLost{Code::disconnected, Origin::upstream, "the connection to the broker was lost"};
+
 struct FakeClock final : base::Clock {
   time_point time{1h};
   [[nodiscard]] time_point now() const override { return time; }

@@ -60,7 +60,8 @@ TEST_F(DispatcherTest, AfterABrokenConnectionItGoesOnWhereItWas) {
   for (std::size_t i = 0; i < published.size(); ++i) {
     const bool is_acknowledged =
         !published[i].topic.ends_with("/server") || mqtt::parse_chunk(published[i].payload)->index < 3;
-    is_acknowledged ? dispatcher().on_delivered(published[i].token) : dispatcher().on_undelivered(published[i].token);
+    is_acknowledged ? dispatcher().on_delivered(published[i].token)
+                    : dispatcher().on_undelivered(published[i].token, kLost);
   }
   dispatcher().on_down();
   published.clear();
@@ -77,11 +78,23 @@ TEST_F(DispatcherTest, ABrokerThatAlwaysEndsTheConnectionIsNotTriedForEver) {
   answer(0, 30'000);
   for (std::uint32_t i = 0; i < Dispatcher::kBreaksMax; ++i) {
     fill();
-    for (const auto& each : std::vector(published)) dispatcher().on_undelivered(each.token);
+    for (const auto& each : std::vector(published)) dispatcher().on_undelivered(each.token, kLost);
     dispatcher().on_down();
     dispatcher().on_ready({});
   }
   EXPECT_EQ(last_code(), "broker_rejected");
+}
+
+// With MQTT 5 the connection stays: nothing would be sent again.
+TEST_F(DispatcherTest, AChunkThatTheBrokerRefusesEndsItsTransfer) {
+  ask(R"({"app_name":"acme/app"})");
+  answer(0, 30'000);
+  fill();
+  const auto chunk = std::ranges::find_if(published, [](const auto& each) { return each.topic.ends_with("/server"); });
+  ASSERT_NE(chunk, published.end());
+  dispatcher().on_undelivered(chunk->token, {Code::broker_rejected, Origin::upstream, "not authorised"});
+  EXPECT_EQ(last_code(), "broker_rejected");
+  EXPECT_EQ(dispatcher().counts().sending, 0u);
 }
 
 TEST_F(DispatcherTest, ACorruptDownloadRestsItsNameOnTheChannel) {

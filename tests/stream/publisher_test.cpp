@@ -109,7 +109,10 @@ TEST_F(PublisherTest, AManifestThatLeftIsReportedAndOneThatIsRefusedToo) {
   ASSERT_EQ(left.size(), 1u);
   EXPECT_EQ(left[0].lane, 7u);
   EXPECT_FALSE(left[0].refused);
-  EXPECT_EQ(publisher.undelivered(sent[0].token), 7u);
+  const auto lost = publisher.undelivered(sent[0].token);
+  ASSERT_TRUE(lost);
+  EXPECT_EQ(lost->lane, 7u);
+  EXPECT_TRUE(lost->is_manifest);
   refusal = Error{Code::too_large, Origin::upstream, "over the broker's packet size"};
   publisher.announce(8, {.topic = "manifest"});
   publisher.flush_control();
