@@ -84,7 +84,11 @@ async::awaitable<TagLookup::Outcome> TagLookup::resolve(http::Destination destin
     known->is_stale = true;
     co_return *known;
   }
-  if (cache::request_directives(request_.fields()).only_if_cached) co_return not_in_cache();
+  if (cache::request_directives(request_.fields()).only_if_cached) {
+    // The rules of HTTP may have something, or say that there is nothing.
+    if (decision_.may_look_up) co_return std::monostate();
+    co_return not_in_cache();
+  }
   origin_ = std::make_shared<const ContentOrigin>(parts_.client, std::move(destination), out, false);
   auto answer = co_await ask(known.has_value());
   const bool is_silent = !answer || answer->status == kTooManyRequests || answer->status >= kServerErrors;

@@ -158,11 +158,10 @@ void Http2ClientConnection::begin_body(const std::shared_ptr<Exchange>& exchange
   }
   ASSERT(request.tasks != nullptr);
   exchange->is_sending = true;
-  request.tasks->spawn(send_body(shared_from_this(), exchange, std::move(request.body)));
+  request.tasks->spawn(send_body({shared_from_this(), exchange}, std::move(request.body)));
 }
 
-awaitable<void> Http2ClientConnection::send_body(std::shared_ptr<Http2ClientConnection> self,
-                                                 std::shared_ptr<Exchange> exchange, std::unique_ptr<BodySource> body) {
+awaitable<void> Http2ClientConnection::send_body(Sending sending, std::unique_ptr<BodySource> body) {
   /// Also when it unwinds: the upstream must not wait for the rest.
   struct Leave {
     Exchange& exchange;
@@ -171,9 +170,10 @@ awaitable<void> Http2ClientConnection::send_body(std::shared_ptr<Http2ClientConn
       if (!exchange.is_output_ended()) exchange.reset(NGHTTP2_CANCEL);
     }
   };
-  const Leave leave{*exchange};
-  const auto sent = co_await exchange->send(*body, self->options_.write_timeout);
-  if (!sent && sent.error().origin != Origin::upstream) exchange->body_error = sent.error();
+  auto& exchange = *sending.exchange;
+  const Leave leave{exchange};
+  const auto sent = co_await exchange.send(*body, sending.connection->options_.write_timeout);
+  if (!sent && sent.error().origin != Origin::upstream) exchange.body_error = sent.error();
 }
 
 awaitable<Result<void>> Http2ClientConnection::await_head(Exchange& exchange, const OutgoingRequest& request) {

@@ -31,8 +31,13 @@ class Http2ClientConnection final : public std::enable_shared_from_this<Http2Cli
   std::shared_ptr<Http2Stream> opened(std::int32_t) override { return nullptr; }
   [[nodiscard]] std::shared_ptr<Exchange> submit(const std::string& scheme, const OutgoingRequest& request);
   void begin_body(const std::shared_ptr<Exchange>& exchange, OutgoingRequest& request);
-  static awaitable<void> send_body(std::shared_ptr<Http2ClientConnection> self, std::shared_ptr<Exchange> exchange,
-                                   std::unique_ptr<BodySource> body);
+  /// One thing: the parameters of a coroutine go in an order that depends on the compiler, and the stream has to go
+  /// before its connection.
+  struct Sending {
+    std::shared_ptr<Http2ClientConnection> connection;
+    std::shared_ptr<Exchange> exchange;
+  };
+  static awaitable<void> send_body(Sending sending, std::unique_ptr<BodySource> body);
   void note(const Error& error);
   [[nodiscard]] awaitable<Result<void>> await_head(Exchange& exchange, const OutgoingRequest& request);
 

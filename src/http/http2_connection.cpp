@@ -27,9 +27,9 @@ struct Http2Connection::Callbacks {
   static int begin_headers(nghttp2_session*, const nghttp2_frame* frame, void* user) {
     auto& connection = self(user);
     const std::int32_t id = frame->hd.stream_id;
-    connection.is_block_open_ = true;
     if (const auto known = connection.find(id)) {
       known->block().clear();
+      connection.block_id_ = id;
       return 0;
     }
     auto stream = connection.is_winding_down_ ? nullptr : connection.opened(id);
@@ -39,6 +39,7 @@ struct Http2Connection::Callbacks {
       return 0;
     }
     connection.streams_.emplace(id, std::move(stream));
+    connection.block_id_ = id;
     return 0;
   }
 
@@ -60,7 +61,7 @@ struct Http2Connection::Callbacks {
                             type == NGHTTP2_RST_STREAM || is_empty_data;
     if (is_control && !connection.count_control_frame()) return NGHTTP2_ERR_CALLBACK_FAILURE;
     if (type == NGHTTP2_GOAWAY) connection.is_winding_down_ = true;
-    if (type == NGHTTP2_HEADERS) connection.is_block_open_ = false;
+    if (type == NGHTTP2_HEADERS) connection.block_id_ = 0;
     const auto stream = connection.find(frame->hd.stream_id);
     if (stream == nullptr) return 0;
     if ((type == NGHTTP2_HEADERS || type == NGHTTP2_DATA) && is_end) stream->input_ended();
@@ -73,7 +74,7 @@ struct Http2Connection::Callbacks {
 
   /// Of a block with an error nothing more is told; its stream is reset.
   static int frame_refused(nghttp2_session*, const nghttp2_frame*, int, void* user) {
-    self(user).is_block_open_ = false;
+    self(user).block_id_ = 0;
     return 0;
   }
 
@@ -100,6 +101,7 @@ struct Http2Connection::Callbacks {
     const auto stream = connection.find(id);
     if (stream == nullptr) return 0;
     connection.streams_.erase(id);
+    connection.forget_block(id);
     connection.last_active_ = Clock::now();
     stream->closed(code);
     connection.stream_closed(*stream);
@@ -187,6 +189,8 @@ void Http2Connection::resume(std::int32_t id) {
 
 void Http2Connection::reset_stream(std::int32_t id, std::uint32_t code) {
   if (is_over_) return;
+  // Of what still comes for it nghttp2 tells nothing more.
+  forget_block(id);
   nghttp2_submit_rst_stream(session_, NGHTTP2_FLAG_NONE, id, code);
   wake_writer();
 }
@@ -246,9 +250,13 @@ awaitable<void> Http2Connection::read_all() {
 
 /// As a head of HTTP/1 has to: nobody would ask its stream for anything until it is whole.
 void Http2Connection::bound_block() {
-  if (is_block_open_ == is_block_bounded_) return;
-  is_block_bounded_ = is_block_open_;
-  stream_.set_read_deadline(is_block_open_ ? std::optional(Clock::now() + options_.head_timeout) : std::nullopt);
+  if (block_id_ == bounded_id_) return;
+  bounded_id_ = block_id_;
+  stream_.set_read_deadline(block_id_ != 0 ? std::optional(Clock::now() + options_.head_timeout) : std::nullopt);
+}
+
+void Http2Connection::forget_block(std::int32_t id) {
+  if (block_id_ == id) block_id_ = 0;
 }
 
 /// The only one that writes.

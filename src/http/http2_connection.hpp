@@ -84,13 +84,15 @@ class Http2Connection {
   awaitable<void> watch();
   [[nodiscard]] bool count_control_frame();
   void bound_block();
+  void forget_block(std::int32_t id);
 
   const Role role_;
   std::unordered_map<std::int32_t, std::shared_ptr<Http2Stream>> streams_;
   Signal writable_, written_;
   Clock::time_point last_active_ = Clock::now(), control_window_begin_ = Clock::now();
   std::uint32_t control_frames_ = 0;
-  bool is_block_open_ = false, is_block_bounded_ = false;
+  std::int32_t block_id_ = 0;    ///< of the stream whose block of fields is coming in; 0: none
+  std::int32_t bounded_id_ = 0;  ///< the one that the read deadline is for
   bool is_winding_down_ = false, is_over_ = false, is_reading_over_ = false, is_writing_over_ = false;
 };
 

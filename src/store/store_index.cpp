@@ -112,14 +112,16 @@ Result<void> write_entry(db::Connection& connection, const Entry& entry) {
 constexpr std::string_view kIsUnpinned =
     "NOT EXISTS (SELECT 1 FROM blobs WHERE blobs.digest = entries.digest AND blobs.pinned)";
 
-/// At most `count` of the oldest.
-Result<void> drop_oldest_entries(db::Connection& connection, std::int64_t count, std::vector<std::string>& dropped) {
-  const auto sql =
-      fmt::format("DELETE FROM entries WHERE id IN (SELECT id FROM entries WHERE {} ORDER BY id LIMIT ?) RETURNING key",
-                  kIsUnpinned);
+/// At most `count` of the oldest, and not the one of `spared`.
+Result<void> drop_oldest_entries(db::Connection& connection, std::int64_t count, const std::string& spared,
+                                 std::vector<std::string>& dropped) {
+  const auto sql = fmt::format(
+      "DELETE FROM entries WHERE id IN (SELECT id FROM entries WHERE key <> ? AND {} ORDER BY id LIMIT ?)"
+      " RETURNING key",
+      kIsUnpinned);
   auto trim = connection.prepare(sql);
   if (!trim) return std::unexpected(trim.error());
-  trim->bind(1, count);
+  trim->bind(1, spared).bind(2, count);
   for (;;) {
     auto row = trim->step();
     if (!row) return std::unexpected(row.error());
@@ -241,18 +243,17 @@ bool StoreIndex::erase_blobs(std::vector<BlobDigest> digests, OnKey on_entry, Do
       std::move(done));
 }
 
-Result<void> StoreIndex::trim_entries(db::Connection& connection, std::size_t entries_max,
-                                      std::vector<std::string>& dropped) {
+Result<void> StoreIndex::trim_entries(db::Connection& connection, const EntryWrite& write) {
   if (--entry_room_ >= 0) return {};
   auto there = connection.prepare("SELECT count(*) FROM entries");
   if (!there) return std::unexpected(there.error());
   if (auto row = there->step(); !row) return std::unexpected(row.error());
-  const auto most = static_cast<std::int64_t>(std::min<std::size_t>(entries_max, kRowIdMax));
+  const auto most = static_cast<std::int64_t>(std::min<std::size_t>(write.entries_max, kRowIdMax));
   entry_room_ = most - there->number(0);
   if (entry_room_ >= 0) return {};
   // More than has to go: or a store that is full would be counted with each write.
   const auto spare = most / kTrimPart;
-  auto trimmed = drop_oldest_entries(connection, spare - entry_room_, dropped);
+  auto trimmed = drop_oldest_entries(connection, spare - entry_room_, write.entry->key, *write.dropped);
   entry_room_ = spare;
   return trimmed;
 }
@@ -266,7 +267,7 @@ bool StoreIndex::put_entry(EntryWrite write, Done done) {
           if (!*is_same) return fail(Code::not_found, Origin::internal, "another entry is there by now, or none");
         }
         auto written = write_entry(connection, *write.entry);
-        return written ? trim_entries(connection, write.entries_max, *write.dropped) : written;
+        return written ? trim_entries(connection, write) : written;
       },
       std::move(done));
 }

@@ -74,8 +74,7 @@ class StoreIndex {
   /// When the oldest have to go, a part more of all goes: one in so many.
   static constexpr std::int64_t kTrimPart = 64;
 
-  [[nodiscard]] Result<void> trim_entries(db::Connection& connection, std::size_t entries_max,
-                                          std::vector<std::string>& dropped);
+  [[nodiscard]] Result<void> trim_entries(db::Connection& connection, const EntryWrite& write);
 
   /// So many writes fit in without another count of what is there: of the index's thread.
   std::int64_t entry_room_ = 0;

@@ -276,6 +276,7 @@ std::string frame(int type, int flags, std::uint32_t id, const std::string& payl
   bytes[2] = static_cast<char>(payload.size());
   bytes[3] = static_cast<char>(type);
   bytes[4] = static_cast<char>(flags);
+  bytes[7] = static_cast<char>(id >> 8);
   bytes[8] = static_cast<char>(id);
   return bytes + payload;
 }
@@ -315,6 +316,25 @@ TEST_F(HastyHttp2, ABlockWithAnErrorEndsItsStreamOnly) {
   EXPECT_TRUE(peer.is_silent(500));
   peer.send(frame(1, 5, 3, std::string("\x82\x86\x84\x01\x01") + "a"));
   EXPECT_TRUE(peer.read_until("GET /").ends_with("GET /"));
+}
+
+// Of a stream that is refused nghttp2 does not tell that its block has ended.
+TEST_F(HastyHttp2, ARefusedStreamDoesNotEndTheConnection) {
+  serving_.handler.add("/hang", hang);
+  Peer peer = serving_.connect();
+  const std::string to_hang = std::string("\x82\x86\x04\x05/hang\x01\x01") + "a";
+  std::string all = kPreface + frame(1, 5, 1, to_hang);
+  // Given up at once, while their handlers still run: the last ones are refused.
+  for (std::uint32_t id = 3; id < 420; id += 2)
+    all += frame(1, 5, id, to_hang) + frame(3, 0, id, std::string("\0\0\0\x08", 4));
+  all += frame(1, 5, 421, to_hang);
+  peer.send(all);
+  const std::string refused = frame(3, 0, 421, std::string("\0\0\0\x07", 4));
+  EXPECT_TRUE(peer.read_until(refused).ends_with(refused)) << "REFUSED_STREAM";
+  std::this_thread::sleep_for(500ms);
+  const std::string alive = frame(6, 1, 0, "12345678");
+  peer.send(frame(6, 0, 0, "12345678"));
+  EXPECT_TRUE(peer.read_until(alive).ends_with(alive));
 }
 
 TEST_F(HastyHttp2, WhoTakesALittleNowAndThenGetsAll) {

@@ -146,6 +146,16 @@ TEST_F(EntriesTest, ThoseOfPinnedContentAreNotTheOldest) {
   EXPECT_EQ(keys("", "", 10), (std::vector<std::string>{"key 3", "key 4", "pinned"}));
 }
 
+TEST_F(EntriesTest, TheNewOneStaysWhereAllOthersArePinned) {
+  options_.entries_max = 2;
+  open();
+  put("body");
+  ASSERT_TRUE(run(store_->pin_blob(digest_of("body"), true)));
+  for (const char* key : {"one", "two"}) ASSERT_TRUE(put_entry(entry_of(key, digest_of("body"))));
+  ASSERT_TRUE(put_entry(entry_of("new")));
+  EXPECT_EQ(keys("", "", 10), (std::vector<std::string>{"new", "one", "two"}));
+}
+
 TEST_F(EntriesTest, AFullStoreGoesOnWithTheNewestAndSomeRoom) {
   options_.entries_max = 128;
   open();
